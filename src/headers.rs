@@ -1,0 +1,130 @@
+//! Header fields by what they mean to a proxy: ours, the connection's, or the message's.
+//!
+//! The one list of each kind. Which of them is removed or added where is decided by the callers.
+
+use http::{HeaderMap, HeaderName, header};
+
+/// Follows one call through logs, the upstream and the answer.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many attempts an answer took.
+pub const X_COUNTERSIGN_ATTEMPTS: HeaderName = HeaderName::from_static("x-countersign-attempts");
+/// The code of an answer that we made ourselves.
+pub const X_COUNTERSIGN_ERROR: HeaderName = HeaderName::from_static("x-countersign-error");
+/// Who an agent says it is.
+pub const X_ONCEONLY_AGENT_ID: HeaderName = HeaderName::from_static("x-onceonly-agent-id");
+/// W3C trace context, level 1.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// A client's promise that equal keys mean one operation.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Whether only we may say this field.
+///
+/// Underscores count as hyphens: receivers behind CGI-style gateways read both as one name.
+// spec: HDR-1
+pub fn is_ours(name: &HeaderName) -> bool {
+    const PREFIXES: [&[u8]; 2] = [b"x-onceonly-", b"x-countersign-"];
+    let name = name.as_str().as_bytes();
+    let alike = |a: u8, b: u8| a == b || (a == b'_' && b == b'-');
+    PREFIXES.iter().any(|prefix| {
+        name.len() >= prefix.len()
+            && prefix
+                .iter()
+                .zip(name)
+                .all(|(&want, &got)| alike(got, want))
+    })
+}
+
+/// Whether the field belongs to one connection and is never passed on (RFC 9110, 7.6.1), or would
+/// make sense only if we forwarded what we do not: trailers, upgrades and expectations.
+// spec: HDR-1
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    // Ordered by how common they are in requests.
+    *name == header::CONNECTION
+        || *name == header::TRANSFER_ENCODING
+        || *name == header::TE
+        || *name == header::TRAILER
+        || *name == header::UPGRADE
+        || *name == header::EXPECT
+        || text == "keep-alive"
+        || text.starts_with("proxy-")
+}
+
+/// Whether a `Connection` field of this message nominates `name` as hop-by-hop.
+fn is_nominated(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|value| {
+        value.as_bytes().split(|b| *b == b',').any(|option| {
+            option
+                .trim_ascii()
+                .eq_ignore_ascii_case(name.as_str().as_bytes())
+        })
+    })
+}
+
+/// The token of the one `Authorization: Bearer` field. Two such fields could be read differently by
+/// whoever stands before us, so they count as none. The scheme's name is case-insensitive
+/// (RFC 9110, 11.1).
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (fields.next(), fields.next()) else {
+        return None;
+    };
+    let (scheme, token) = only.as_bytes().split_at_checked(b"Bearer ".len())?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
+}
+
+/// Removes every field that must not cross a proxy in either direction: the connection's own, what
+/// `Connection` nominates, and what only we may say.
+// spec: HDR-1 RESP-1
+pub fn remove_what_ends_here(headers: &mut HeaderMap) {
+    let nominates = headers.contains_key(header::CONNECTION);
+    let ends_here = |name: &HeaderName| {
+        is_hop_by_hop(name) || is_ours(name) || (nominates && is_nominated(headers, name))
+    };
+    let doomed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| ends_here(name))
+        .cloned()
+        .collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_alikes_of_our_fields_are_ours() {
+        for ours in [
+            "x-onceonly-signature",
+            "X-OnceOnly-Tool",
+            "x_onceonly_signature",
+            "x-onceonly_timestamp",
+            "x_countersign-error",
+        ] {
+            assert!(is_ours(&ours.parse().unwrap()), "{ours}");
+        }
+        for other in [
+            "x-onceonly",
+            "xx-onceonly-tool",
+            "x-once-only-tool",
+            "authorization",
+        ] {
+            assert!(!is_ours(&other.parse().unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn connection_options_are_read_from_every_field_and_list() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::CONNECTION, "close, X-Drop-Me".parse().unwrap());
+        headers.append(header::CONNECTION, "x-and-me".parse().unwrap());
+        for nominated in ["x-drop-me", "x-and-me", "close"] {
+            assert!(is_nominated(&headers, &nominated.parse().unwrap()));
+        }
+        assert!(!is_nominated(&headers, &"x-drop".parse().unwrap()));
+    }
+}
