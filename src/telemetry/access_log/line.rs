@@ -1,0 +1,303 @@
+//! One call as one line: a JSON object for machines, or columns for people.
+//!
+//! The names of the fields are a contract, written down in `docs/access-log.md`. There is no field
+//! for a body, a query or a header, so none can get into a line.
+
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+
+use serde::{Serialize, Serializer};
+
+use crate::ids::ScopeId;
+use crate::telemetry::outcome::{Attempt, Millis, Retry};
+use crate::telemetry::rfc3339::Rfc3339;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What a line says. Fields that are `None`, false or, for retries, empty are left out.
+#[derive(Debug, Serialize)]
+pub struct Line<'a> {
+    /// When the call's head arrived.
+    pub ts: Rfc3339,
+    /// Follows the call through every log.
+    pub request_id: &'a str,
+    /// 32 hex digits.
+    pub trace_id: &'a str,
+    /// Through which door the call came.
+    pub door: &'static str,
+    /// The name that was called, whether or not there is such a tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<&'a str>,
+    /// The scope that the tool was found in.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
+    pub scope: Option<&'a ScopeId>,
+    /// Who called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<&'a str>,
+    /// The agent's method.
+    pub method: &'a str,
+    /// What the agent got; 499 if it went away before it got any.
+    pub status: u16,
+    /// The same word as in `countersign_calls_total`.
+    pub outcome: &'static str,
+    /// The refusal's word, if we answered ourselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// In the order they were made.
+    #[serde(serialize_with = "list")]
+    pub attempts: Attempts<'a>,
+    /// In the order they were decided on.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub retries: &'a [Retry],
+    /// Whether a retry was wanted and not affordable.
+    #[serde(skip_serializing_if = "is_false")]
+    pub budget_exhausted: bool,
+    /// Body bytes that came from the agent.
+    pub request_bytes: u64,
+    /// Body bytes that went to the agent.
+    pub response_bytes: u64,
+    /// From the head to the end of the answer.
+    #[serde(rename = "duration_ms")]
+    pub duration: Millis,
+    /// Of that, what the sidecar itself took.
+    #[serde(rename = "overhead_ms")]
+    pub overhead: Millis,
+}
+
+/// The first attempt and those after it, which most calls do not have.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempts<'a> {
+    /// `None` when there was no attempt.
+    pub first: Option<&'a Attempt>,
+    /// The second and later ones.
+    pub more: &'a [Attempt],
+}
+
+impl Line<'_> {
+    /// Appends the line and its end to `out`.
+    ///
+    /// # Errors
+    /// When `out` fails. Part of the line may have been written then.
+    pub fn write(&self, format: LogFormat, out: &mut Vec<u8>) -> io::Result<()> {
+        match format {
+            LogFormat::Json => serde_json::to_writer(&mut *out, self)?,
+            LogFormat::Text => write!(out, "{self}")?,
+        }
+        out.write_all(b"\n")
+    }
+}
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ts, door, method) = (self.ts, self.door, Plain(self.method));
+        let tool = Plain(self.tool.unwrap_or("-"));
+        let (status, outcome) = (self.status, self.outcome);
+        let (duration, overhead) = (self.duration.as_f64(), self.overhead.as_f64());
+        write!(
+            f,
+            "{ts} {door} {method} {tool} {status} {outcome} {duration}ms"
+        )?;
+        write!(f, " overhead={overhead}ms")?;
+        for attempt in self.attempts.first.into_iter().chain(self.attempts.more) {
+            write!(f, " attempt={}", attempt.outcome)?;
+            if let Some(status) = attempt.status {
+                write!(f, "/{status}")?;
+            }
+            write!(f, "/{}ms", attempt.took.as_f64())?;
+        }
+        for retry in self.retries {
+            write!(f, " retry={}/{}ms", retry.reason, retry.wait.as_f64())?;
+        }
+        if self.budget_exhausted {
+            f.write_str(" budget_exhausted")?;
+        }
+        if let Some(scope) = self.scope {
+            write!(f, " scope={}", Plain(scope))?;
+        }
+        if let Some(agent) = self.agent {
+            write!(f, " agent={}", Plain(agent))?;
+        }
+        write!(f, " in={} out={}", self.request_bytes, self.response_bytes)?;
+        let (request, trace) = (Plain(self.request_id), self.trace_id);
+        write!(f, " request={request} trace={trace}")
+    }
+}
+
+/// Text from outside as part of a line for people: it can neither end the line, nor look like
+/// another column, nor drive the terminal.
+struct Plain<T>(T);
+
+impl<T: Display> Display for Plain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+
+        struct Escape<'a, 'f>(&'a mut fmt::Formatter<'f>);
+        impl fmt::Write for Escape<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                text.chars().try_for_each(|c| {
+                    if c.is_ascii_graphic() || c.is_alphanumeric() {
+                        self.0.write_char(c)
+                    } else {
+                        write!(self.0, "{}", c.escape_unicode())
+                    }
+                })
+            }
+        }
+        write!(Escape(f), "{}", self.0)
+    }
+}
+
+fn shown<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn list<S: Serializer>(attempts: &Attempts<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(attempts.first.into_iter().chain(attempts.more))
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::clock::Timestamp;
+
+    /// A line of which every string that comes from outside is `hostile`.
+    pub fn line(hostile: &str) -> Line<'_> {
+        Line {
+            ts: Rfc3339(Timestamp::from_unix_millis(1_705_322_400_007)),
+            request_id: hostile,
+            trace_id: "0af7651916cd43dd8448eb211c80319c",
+            door: "proxy",
+            tool: Some(hostile),
+            scope: None,
+            agent: Some(hostile),
+            method: hostile,
+            status: 200,
+            outcome: "success",
+            code: None,
+            attempts: Attempts {
+                first: None,
+                more: &[],
+            },
+            retries: &[],
+            budget_exhausted: false,
+            request_bytes: 0,
+            response_bytes: 0,
+            duration: Millis(Duration::from_micros(12_345)),
+            overhead: Millis(Duration::from_nanos(210_999)),
+        }
+    }
+
+    fn written(line: &Line<'_>, format: LogFormat) -> String {
+        let mut out = Vec::new();
+        line.write(format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const HOSTILE: [&str; 6] = [
+        "a\nb\r\n{\"ts\":1}",
+        r#"","outcome":"success","x":""#,
+        "\u{1b}[31mred\u{7}\u{0}",
+        "\\ \\n \\u0000 \"",
+        "ключ 🔑 \u{202e}\u{2028}\u{85}",
+        "x 200 success agent=admin",
+    ];
+
+    #[test]
+    fn json_gives_back_what_was_put_in() {
+        for hostile in HOSTILE {
+            let text = written(&line(hostile), LogFormat::Json);
+            assert_eq!(text.lines().count(), 1);
+            let value: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                value,
+                json!({
+                    "ts": "2024-01-15T12:40:00.007Z",
+                    "request_id": hostile,
+                    "trace_id": "0af7651916cd43dd8448eb211c80319c",
+                    "door": "proxy",
+                    "tool": hostile,
+                    "agent": hostile,
+                    "method": hostile,
+                    "status": 200,
+                    "outcome": "success",
+                    "attempts": [],
+                    "request_bytes": 0,
+                    "response_bytes": 0,
+                    "duration_ms": 12.345,
+                    "overhead_ms": 0.21,
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn text_keeps_its_columns() {
+        for hostile in HOSTILE {
+            let text = written(&line(hostile), LogFormat::Text);
+            let columns: Vec<_> = text.split_whitespace().collect();
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert_eq!(columns.len(), 13, "{text}");
+            assert_eq!((columns[4], columns[5]), ("200", "success"));
+            assert!(!text.trim_end().contains(char::is_control), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_tells_the_whole_call() {
+        let failed = Attempt {
+            outcome: "upstream_connect",
+            status: None,
+            took: Millis(Duration::from_micros(1500)),
+        };
+        let answered = Attempt {
+            outcome: "server_error",
+            status: Some(503),
+            took: Millis(Duration::from_millis(20)),
+        };
+        let scope = "agent:support".parse().unwrap();
+        let call = Line {
+            scope: Some(&scope),
+            agent: Some("support"),
+            method: "POST",
+            status: 503,
+            outcome: "server_error",
+            attempts: Attempts {
+                first: Some(&failed),
+                more: &[answered],
+            },
+            retries: &[Retry {
+                reason: "upstream_connect",
+                wait: Millis(Duration::from_millis(80)),
+            }],
+            budget_exhausted: true,
+            request_bytes: 221,
+            response_bytes: 2,
+            ..line("send_email")
+        };
+        assert_eq!(
+            written(&call, LogFormat::Text),
+            "2024-01-15T12:40:00.007Z proxy POST send_email 503 server_error 12.345ms \
+             overhead=0.21ms attempt=upstream_connect/1.5ms attempt=server_error/503/20ms \
+             retry=upstream_connect/80ms budget_exhausted scope=agent:support agent=support \
+             in=221 out=2 request=send_email trace=0af7651916cd43dd8448eb211c80319c\n"
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! Counters, gauges and histograms for Prometheus.
+//!
+//! Only the table names a metric. Label values come from closed sets: a tool's name from the
+//! registry, words from the code; never an agent, a URL or anything else that a caller can invent.
+//! Serving the text is the admin door's business.
+
+mod series;
+mod table;
+mod tool;
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Label};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::body::BufferedBytes;
+use crate::clock::Timestamp;
+use series::Series;
+use table::TABLE;
+
+pub use tool::ToolMetrics;
+
+/// The `tool` label of a call whose tool is not in the registry.
+const UNKNOWN_TOOL: &str = "_unknown";
+
+/// All metrics of one sidecar. Several can live in one process.
+#[derive(Debug)]
+pub struct Metrics {
+    series: Series,
+    exposition: PrometheusHandle,
+    process: metrics_process::Collector,
+    buffered: BufferedBytes,
+    overhead: Histogram,
+    unknown: OnceLock<ToolMetrics>,
+}
+
+/// What reading the registry led to.
+// spec: RELOAD-1 RELOAD-2
+#[derive(Clone, Copy, Debug)]
+pub enum RegistryReload {
+    /// A new registry is in service, with this many tools. The first one counts too.
+    Replaced {
+        /// Over all scopes.
+        tools: usize,
+    },
+    /// What was read equals what serves.
+    Unchanged,
+    /// What was read cannot be used.
+    Refused,
+}
+
+impl RegistryReload {
+    const WORDS: [&str; 3] = ["replaced", "unchanged", "refused"];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Replaced { .. } => Self::WORDS[0],
+            Self::Unchanged => Self::WORDS[1],
+            Self::Refused => Self::WORDS[2],
+        }
+    }
+}
+
+impl Metrics {
+    /// Metrics that read the size of all captured bodies from `buffered`.
+    pub fn new(buffered: BufferedBytes) -> Self {
+        let series = Series::new();
+        let process = metrics_process::Collector::default();
+        metrics::with_local_recorder(series.recorder(), || process.describe());
+        let version = Label::from_static_parts("version", env!("CARGO_PKG_VERSION"));
+        series.gauge(&table::BUILD_INFO, vec![version]).set(1.0);
+        let metrics = Self {
+            exposition: series.exposition(),
+            overhead: series.histogram(&table::OVERHEAD, Vec::new()),
+            unknown: OnceLock::new(),
+            series,
+            process,
+            buffered,
+        };
+        metrics.start_at_zero();
+        metrics
+    }
+
+    /// An alert on the growth of a counter needs to see it before it grows.
+    fn start_at_zero(&self) {
+        self.ssrf_refused().increment(0);
+        self.access_log_dropped().increment(0);
+        for word in RegistryReload::WORDS {
+            self.reloads(word).increment(0);
+        }
+    }
+
+    /// Handles of one tool's series, to be kept by the tool. `name` is from the registry.
+    pub fn tool(&self, name: &str) -> ToolMetrics {
+        ToolMetrics::new(self.series.clone(), name)
+    }
+
+    /// Handles of the series that calls to unregistered tools share.
+    pub fn unknown_tool(&self) -> &ToolMetrics {
+        self.unknown.get_or_init(|| self.tool(UNKNOWN_TOOL))
+    }
+
+    /// Connections to upstreams in `state`, a word of the pool's.
+    pub fn upstream_connections(&self, state: &'static str) -> Gauge {
+        let state = Label::from_static_parts("state", state);
+        self.series.gauge(&table::UPSTREAM_CONNECTIONS, vec![state])
+    }
+
+    /// Counts upstream addresses that were refused.
+    pub fn ssrf_refused(&self) -> Counter {
+        self.series.counter(&table::SSRF_REFUSED, Vec::new())
+    }
+
+    /// Connections from agents.
+    pub fn agent_connections(&self) -> Gauge {
+        self.series.gauge(&table::AGENT_CONNECTIONS, Vec::new())
+    }
+
+    /// Counts access-log lines that were lost.
+    pub fn access_log_dropped(&self) -> Counter {
+        self.series.counter(&table::ACCESS_LOG_DROPPED, Vec::new())
+    }
+
+    /// Notes that the registry was read at `at`.
+    // spec: RELOAD-2
+    pub fn registry_read(&self, result: RegistryReload, at: Timestamp) {
+        let gauge = |metric| self.series.gauge(metric, Vec::new());
+        let usable = !matches!(result, RegistryReload::Refused);
+        self.reloads(result.word()).increment(1);
+        gauge(&table::REGISTRY_LAST_RELOAD_SUCCESSFUL).set(f64::from(u8::from(usable)));
+        if usable {
+            let since_epoch = Duration::from_millis(at.unix_millis());
+            gauge(&table::REGISTRY_LAST_RELOAD_TIMESTAMP).set(since_epoch.as_secs_f64());
+        }
+        if let RegistryReload::Replaced { tools } = result {
+            gauge(&table::REGISTRY_TOOLS).set(tools as f64);
+        }
+    }
+
+    fn reloads(&self, result: &'static str) -> Counter {
+        let result = Label::from_static_parts("result", result);
+        self.series.counter(&table::REGISTRY_RELOADS, vec![result])
+    }
+
+    pub(in crate::telemetry) fn overhead(&self, took: Duration) {
+        self.overhead.record(took);
+    }
+
+    /// Sorts the samples that histograms took in since the last time.
+    ///
+    /// They are queued until then, 16 bytes each and without a bound, so this is due every few
+    /// seconds when nobody scrapes. [`render`](Self::render) does it too.
+    pub fn upkeep(&self) {
+        self.exposition.run_upkeep();
+    }
+
+    /// Everything in Prometheus' text format, version 0.0.4.
+    pub fn render(&self) -> String {
+        self.series
+            .gauge(&table::BUFFERED_BODY_BYTES, Vec::new())
+            .set(self.buffered.used() as f64);
+        metrics::with_local_recorder(self.series.recorder(), || self.process.collect());
+        let mut text = self.exposition.render();
+        declare_missing(&mut text);
+        text
+    }
+}
+
+/// Adds the head of every metric that has no series yet, so that the first scrape tells what there
+/// is to ask for.
+fn declare_missing(text: &mut String) {
+    let present = text.len();
+    for metric in TABLE {
+        let (name, kind) = (metric.name, metric.kind.word());
+        let head = format!("# TYPE {name} {kind}\n");
+        if !text[..present].contains(&head) {
+            write!(text, "# HELP {name} {}\n{head}\n", metric.help)
+                .expect("a String takes everything");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

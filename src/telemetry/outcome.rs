@@ -1,0 +1,163 @@
+//! The words for how calls and attempts end: the same in metrics and in the access log.
+//!
+//! They are closed sets, so that a label made of them stays small. The words for failures belong to
+//! the table of refusals and come in as they are.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::{Serialize, Serializer};
+
+/// Through which door a call came.
+#[derive(Clone, Copy, Debug)]
+pub enum Door {
+    /// `/tools/{name}`.
+    Proxy,
+}
+
+impl Door {
+    /// Every door; a door's place in here is its discriminant.
+    pub const ALL: [Self; 1] = [Self::Proxy];
+
+    /// The door's name in metrics and in the access log.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug)]
+pub enum AttemptOutcome {
+    /// The upstream answered.
+    Answered(StatusCode),
+    /// It did not; the word is from the refusal table.
+    Failed(&'static str),
+}
+
+impl AttemptOutcome {
+    /// The agent went away while the attempt was under way.
+    pub const CANCELLED: Self = Self::Failed(CANCELLED);
+
+    /// `success`, `client_error`, `server_error`, or the failure's own word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Answered(status) => class(status),
+            Self::Failed(word) => word,
+        }
+    }
+
+    /// The upstream's status, if there was one.
+    pub fn status(self) -> Option<StatusCode> {
+        match self {
+            Self::Answered(status) => Some(status),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug)]
+pub enum CallOutcome {
+    /// The upstream's answer went to the agent, whole.
+    Answered(StatusCode),
+    /// We answered ourselves; the word is from the refusal table.
+    Refused(StatusCode, &'static str),
+    /// The upstream died within its answer's body.
+    Aborted,
+}
+
+impl CallOutcome {
+    /// `success`, `client_error`, `server_error`, `aborted`, or the refusal's own word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Answered(status) => class(status),
+            Self::Refused(_, word) => word,
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// The outcome of a call, and of an attempt, that the agent did not wait for.
+pub const CANCELLED: &str = "cancelled";
+/// The outcome of an answer below 400.
+pub const SUCCESS: &str = "success";
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        ..400 => SUCCESS,
+        400..500 => "client_error",
+        500.. => "server_error",
+    }
+}
+
+/// One attempt that ended.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Attempt {
+    /// [`AttemptOutcome::word`].
+    pub outcome: &'static str,
+    /// The upstream's status, if it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// From dialling to the response head, or to the failure.
+    #[serde(rename = "duration_ms")]
+    pub took: Millis,
+}
+
+/// One retry that was decided on.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Retry {
+    /// What made it necessary.
+    pub reason: &'static str,
+    /// The wait before it.
+    #[serde(rename = "wait_ms")]
+    pub wait: Millis,
+}
+
+/// A duration that prints as milliseconds, to the microsecond.
+#[derive(Clone, Copy, Debug)]
+pub struct Millis(pub Duration);
+
+impl Millis {
+    /// As a number of milliseconds.
+    pub fn as_f64(self) -> f64 {
+        self.0.as_micros() as f64 / 1000.0
+    }
+}
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.as_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_fall_into_three_classes() {
+        for (status, word) in [
+            (100, "success"),
+            (204, "success"),
+            (302, "success"),
+            (399, "success"),
+            (400, "client_error"),
+            (499, "client_error"),
+            (500, "server_error"),
+            (999, "server_error"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(AttemptOutcome::Answered(status).word(), word);
+            assert_eq!(CallOutcome::Answered(status).word(), word);
+        }
+    }
+
+    #[test]
+    fn a_door_stands_where_its_discriminant_says() {
+        for (place, door) in Door::ALL.into_iter().enumerate() {
+            assert_eq!(door as usize, place);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The account of one call.
+//!
+//! Whoever starts a call makes a [`CallRecord`] and tells it what happens. It reports itself when it
+//! is dropped, so a call that ends early, for whatever reason, is counted and logged like any other,
+//! and none is counted twice.
+
+mod stopwatch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{AgentId, MAX_ID_LEN, RequestId, ScopeId};
+use crate::telemetry::access_log::{AccessLog, Attempts, Line, LogHandle};
+use crate::telemetry::metrics::{Metrics, ToolMetrics};
+use crate::telemetry::outcome::{
+    Attempt, AttemptOutcome, CANCELLED, CallOutcome, Door, Millis, Retry,
+};
+use crate::telemetry::rfc3339::Rfc3339;
+use crate::telemetry::trace::TraceContext;
+use stopwatch::Stopwatch;
+
+/// What the calls of one worker report to.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// Counters, gauges and histograms of all workers.
+    pub metrics: Arc<Metrics>,
+    /// One line a call, through this worker's own buffer.
+    pub access_log: LogHandle,
+    /// Wall time.
+    pub clock: Clock,
+}
+
+impl Telemetry {
+    /// One worker's share of the telemetry of a process.
+    pub fn for_worker(metrics: Arc<Metrics>, access_log: &AccessLog, clock: Clock) -> Self {
+        Self {
+            metrics,
+            access_log: access_log.handle(),
+            clock,
+        }
+    }
+}
+
+/// What a client that went away is logged with: nginx's word for it, known to every dashboard.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The account of one call. Dropped unfinished, it reports a cancelled call.
+#[derive(Debug)]
+pub struct CallRecord {
+    telemetry: Arc<Telemetry>,
+    at: Timestamp,
+    door: Door,
+    id: RequestId,
+    trace: TraceContext,
+    method: Method,
+    agent: Option<AgentId>,
+    tool: Option<Called>,
+    stopwatch: Stopwatch,
+    first_attempt: Option<Attempt>,
+    /// The second and later ones; most calls have none, and this then costs nothing.
+    more_attempts: Vec<Attempt>,
+    retries: Vec<Retry>,
+    budget_exhausted: bool,
+    request_bytes: u64,
+    response_bytes: u64,
+    /// `None` until the call is finished; a record that is dropped like that was cancelled.
+    outcome: Option<CallOutcome>,
+}
+
+/// The tool that a call is for.
+#[derive(Debug)]
+struct Called {
+    metrics: ToolMetrics,
+    /// Where it was found; `None` for a tool that is not registered.
+    scope: Option<ScopeId>,
+    /// The name that was called, where it is not the one in the metrics.
+    name: Option<Box<str>>,
+}
+
+impl CallRecord {
+    /// Starts the account.
+    pub fn start(
+        telemetry: Arc<Telemetry>,
+        door: Door,
+        id: RequestId,
+        trace: TraceContext,
+        method: Method,
+    ) -> Self {
+        Self {
+            at: telemetry.clock.now(),
+            telemetry,
+            door,
+            id,
+            trace,
+            method,
+            agent: None,
+            tool: None,
+            stopwatch: Stopwatch::start(),
+            first_attempt: None,
+            more_attempts: Vec::new(),
+            retries: Vec::new(),
+            budget_exhausted: false,
+            request_bytes: 0,
+            response_bytes: 0,
+            outcome: None,
+        }
+    }
+
+    /// Who calls.
+    pub fn agent(&mut self, agent: AgentId) {
+        self.agent = Some(agent);
+    }
+
+    /// Which tool it is. The call is in flight from now on.
+    pub fn tool(&mut self, name: &str, scope: &ScopeId, metrics: &ToolMetrics) {
+        self.called(Called {
+            name: (name != metrics.name()).then(|| name.into()),
+            scope: Some(scope.clone()),
+            metrics: metrics.clone(),
+        });
+    }
+
+    /// Which name was called, if it is no tool's. It is logged, at most 128 characters of it, and
+    /// counted as `_unknown`.
+    pub fn unknown_tool(&mut self, name: &str) {
+        self.called(Called {
+            name: Some(name.chars().take(MAX_ID_LEN).collect()),
+            scope: None,
+            metrics: self.telemetry.metrics.unknown_tool().clone(),
+        });
+    }
+
+    fn called(&mut self, called: Called) {
+        called.metrics.call_started();
+        if let Some(before) = self.tool.replace(called) {
+            before.metrics.call_left();
+        }
+    }
+
+    /// The body is awaited from now on: however that ends, it is not our overhead.
+    pub fn capture_started(&mut self) {
+        self.stopwatch.capture_started();
+    }
+
+    /// The body is there; waiting for the agent is not our overhead.
+    pub fn captured(&mut self, bytes: usize, waited: Duration) {
+        self.request_bytes = bytes as u64;
+        self.stopwatch.captured(waited);
+    }
+
+    /// An attempt begins. If the record is dropped before it ends, it counts as cancelled.
+    pub fn attempt_started(&mut self) {
+        self.stopwatch.attempt_started();
+    }
+
+    /// An attempt ended.
+    pub fn attempt(&mut self, outcome: AttemptOutcome, took: Duration) {
+        self.stopwatch.attempt_ended(took);
+        self.note_attempt(outcome, took);
+    }
+
+    fn note_attempt(&mut self, outcome: AttemptOutcome, took: Duration) {
+        self.metrics().attempt(outcome.word(), took);
+        let attempt = Attempt {
+            outcome: outcome.word(),
+            status: outcome.status().map(|status| status.as_u16()),
+            took: Millis(took),
+        };
+        if self.first_attempt.is_none() {
+            self.first_attempt = Some(attempt);
+        } else {
+            self.more_attempts.push(attempt);
+        }
+    }
+
+    /// A retry is going to be made, after `wait`.
+    pub fn retry(&mut self, reason: &'static str, wait: Duration) {
+        self.stopwatch.wait_started(wait);
+        self.metrics().retry(reason);
+        let wait = Millis(wait);
+        self.retries.push(Retry { reason, wait });
+    }
+
+    /// A retry was wanted and not affordable.
+    pub fn budget_exhausted(&mut self) {
+        self.metrics().retry_budget_exhausted();
+        self.budget_exhausted = true;
+    }
+
+    /// How many attempts have ended.
+    pub fn attempts(&self) -> usize {
+        usize::from(self.first_attempt.is_some()) + self.more_attempts.len()
+    }
+
+    /// The answer's head goes to the agent now: what comes after it is streaming, not overhead.
+    pub fn head_sent(&mut self) {
+        self.stopwatch.head_sent();
+    }
+
+    /// Bytes of the answer's body that were passed on.
+    pub fn sent(&mut self, bytes: usize) {
+        self.response_bytes += bytes as u64;
+    }
+
+    /// The call is over.
+    pub fn finish(mut self, outcome: CallOutcome) {
+        self.outcome = Some(outcome);
+    }
+
+    fn metrics(&self) -> &ToolMetrics {
+        match &self.tool {
+            Some(tool) => &tool.metrics,
+            None => self.telemetry.metrics.unknown_tool(),
+        }
+    }
+
+    /// What the agent saw, or would have.
+    fn status(&self) -> u16 {
+        match self.outcome {
+            Some(CallOutcome::Answered(status) | CallOutcome::Refused(status, _)) => {
+                status.as_u16()
+            }
+            Some(CallOutcome::Aborted) => {
+                self.passed_on().unwrap_or(StatusCode::BAD_GATEWAY.as_u16())
+            }
+            None if self.stopwatch.is_head_sent() => {
+                self.passed_on().unwrap_or(CLIENT_CLOSED_REQUEST)
+            }
+            None => CLIENT_CLOSED_REQUEST,
+        }
+    }
+
+    /// The status of the answer that the last attempt brought.
+    fn passed_on(&self) -> Option<u16> {
+        let last = self.more_attempts.last().or(self.first_attempt.as_ref());
+        last.and_then(|attempt| attempt.status)
+    }
+
+    fn report(&mut self) {
+        let now = Instant::now();
+        if let Some(took) = self.stopwatch.attempt_under_way(now) {
+            self.note_attempt(AttemptOutcome::CANCELLED, took);
+        }
+        let outcome = self.outcome.map_or(CANCELLED, CallOutcome::word);
+        let (total, overhead) = self.stopwatch.stop(now);
+        self.metrics().call(self.door, outcome, total);
+        self.telemetry.metrics.overhead(overhead);
+        if let Some(tool) = &self.tool {
+            tool.metrics.call_left();
+        }
+        self.telemetry
+            .access_log
+            .write(|| self.line(outcome, total, overhead));
+    }
+
+    fn line(&self, outcome: &'static str, total: Duration, overhead: Duration) -> Line<'_> {
+        let tool = self.tool.as_ref();
+        Line {
+            ts: Rfc3339(self.at),
+            request_id: self.id.as_str(),
+            trace_id: self.trace.trace_id(),
+            door: self.door.word(),
+            tool: tool.map(|tool| tool.name.as_deref().unwrap_or(tool.metrics.name())),
+            scope: tool.and_then(|tool| tool.scope.as_ref()),
+            agent: self.agent.as_ref().map(AgentId::as_str),
+            method: self.method.as_str(),
+            status: self.status(),
+            outcome,
+            code: match self.outcome {
+                Some(CallOutcome::Refused(_, code)) => Some(code),
+                Some(CallOutcome::Answered(_) | CallOutcome::Aborted) | None => None,
+            },
+            attempts: Attempts {
+                first: self.first_attempt.as_ref(),
+                more: &self.more_attempts,
+            },
+            retries: &self.retries,
+            budget_exhausted: self.budget_exhausted,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            duration: Millis(total),
+            overhead: Millis(overhead),
+        }
+    }
+}
+
+// spec: CANCEL-1
+impl Drop for CallRecord {
+    fn drop(&mut self) {
+        self.report();
+    }
+}
+
+#[cfg(test)]
+mod tests;
