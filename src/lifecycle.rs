@@ -1,0 +1,109 @@
+//! Beginning and end of the process: readiness, and the drain that every long task takes part in.
+//!
+//! Nothing long-lived is spawned without a [`DrainWatch`]: holding one means "wait for me", and
+//! dropping it means "I am done". What finishing means is each task's own business.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// Makes the two ends of a drain.
+pub fn drain() -> (Drainer, DrainWatch) {
+    let (signal, watch) = watch::channel(false);
+    (Drainer { signal }, DrainWatch { watch })
+}
+
+/// Starts the drain and waits for its end.
+#[derive(Debug)]
+pub struct Drainer {
+    signal: watch::Sender<bool>,
+}
+
+impl Drainer {
+    /// Asks every holder of a watch to finish, and waits for all of them for at most `timeout`.
+    ///
+    /// Returns whether all of them did.
+    // spec: LIFE-2
+    pub async fn drain(self, timeout: Duration) -> bool {
+        // No receiver is left when everything has finished already.
+        let _ = self.signal.send(true);
+        tokio::time::timeout(timeout, self.signal.closed())
+            .await
+            .is_ok()
+    }
+}
+
+/// A task's part in the drain.
+#[derive(Clone, Debug)]
+pub struct DrainWatch {
+    watch: watch::Receiver<bool>,
+}
+
+impl DrainWatch {
+    /// Completes when the drain starts. May be dropped and called again.
+    pub async fn started(&mut self) {
+        // An error means that the drainer is gone, and then the process is going too.
+        let _ = self.watch.wait_for(|draining| *draining).await;
+    }
+}
+
+/// Whether this process wants traffic.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<AtomicU8>);
+
+const STARTING: u8 = 0;
+const READY: u8 = 1;
+const DRAINING: u8 = 2;
+
+impl Readiness {
+    /// Not ready yet.
+    pub fn starting() -> Self {
+        Self(Arc::new(AtomicU8::new(STARTING)))
+    }
+
+    /// The registry is loaded and the listeners are bound.
+    pub fn set_ready(&self) {
+        self.0.store(READY, Ordering::Relaxed);
+    }
+
+    /// The end has begun; there is no way back.
+    pub fn set_draining(&self) {
+        self.0.store(DRAINING, Ordering::Relaxed);
+    }
+
+    /// `Err` says in a word why there should be no traffic.
+    // spec: LIFE-1
+    pub fn check(&self) -> Result<(), &'static str> {
+        match self.0.load(Ordering::Relaxed) {
+            STARTING => Err("starting"),
+            READY => Ok(()),
+            _ => Err("draining"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_for_the_last_watch() {
+        let (drainer, watch) = drain();
+        let mut theirs = watch.clone();
+        drop(watch);
+        let task = tokio::spawn(async move {
+            theirs.started().await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        });
+        assert!(drainer.drain(Duration::from_secs(10)).await);
+        task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_gives_up_at_its_timeout() {
+        let (drainer, _held) = drain();
+        assert!(!drainer.drain(Duration::from_secs(10)).await);
+    }
+}
