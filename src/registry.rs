@@ -1,0 +1,19 @@
+//! The tools: what may be called, where it is, and how a call to it is signed.
+//!
+//! A [`ToolSpec`] is a tool as somebody wrote it; [`Tool::compile`] is the one validator that turns
+//! it into a [`Tool`], whoever wrote it (file, API or command line). Compiled tools live in an
+//! immutable [`Snapshot`] that is replaced as a whole, so a call that holds one sees one consistent
+//! registry from beginning to end. Reading files is left to `config`.
+
+mod budget;
+mod origin;
+mod snapshot;
+mod spec;
+mod tool;
+mod trust;
+
+pub use origin::{Host, Origin, Reach, TransportScheme};
+pub use snapshot::{LoadedFrom, Registry, Snapshot, SnapshotBuilder};
+pub use spec::{AuthSpec, Rule, TlsSpec, ToolSpec, Violation, limits};
+pub use tool::{RetryOn, Tool};
+pub use trust::Trust;

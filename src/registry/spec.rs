@@ -1,0 +1,162 @@
+//! A tool as somebody wrote it, and the rules it can break.
+//!
+//! The types mirror the registry's YAML and the Tools API's JSON and have no behaviour. Values that
+//! may be secret are [`Secret`]s from the moment they are read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::secret::Secret;
+
+/// The allowed ranges, each with its reason where the number is ours.
+pub mod limits {
+    use std::ops::RangeInclusive;
+
+    /// One attempt, from dialling to the response head, in milliseconds.
+    pub const TIMEOUT_MS: RangeInclusive<i64> = 250..=120_000;
+    /// When `timeout_ms` is absent.
+    pub const DEFAULT_TIMEOUT_MS: i64 = 15_000;
+    /// Attempts after the first.
+    pub const MAX_RETRIES: RangeInclusive<i64> = 0..=10;
+    /// When `max_retries` is absent.
+    pub const DEFAULT_MAX_RETRIES: i64 = 2;
+    /// All attempts and the waits between them, in milliseconds. The upper bound is eleven attempts
+    /// of the longest timeout with ten of the longest waits.
+    pub const DEADLINE_MS: RangeInclusive<i64> = 250..=1_620_000;
+    /// Characters of a description.
+    pub const DESCRIPTION_CHARS: usize = 512;
+    /// Static headers of one tool: enough for keys and versions, far from a head's limit.
+    pub const HEADERS: usize = 32;
+    /// Bytes of one static header's value.
+    pub const HEADER_VALUE_BYTES: usize = 8 * 1024;
+    /// Bytes of a URL: what common servers accept in a request line.
+    pub const URL_BYTES: usize = 8 * 1024;
+}
+
+/// One entry of `tools:`.
+#[derive(Clone, Debug, Default)]
+pub struct ToolSpec {
+    /// `name`.
+    pub name: String,
+    /// `scope_id`; `global` when absent.
+    pub scope_id: Option<String>,
+    /// `url`.
+    pub url: String,
+    /// `auth`.
+    pub auth: AuthSpec,
+    /// `timeout_ms`.
+    pub timeout_ms: Option<i64>,
+    /// `max_retries`.
+    pub max_retries: Option<i64>,
+    /// `deadline_ms`.
+    pub deadline_ms: Option<i64>,
+    /// `enabled`; true when absent.
+    pub enabled: Option<bool>,
+    /// `description`.
+    pub description: Option<String>,
+    /// `idempotent`; true when absent.
+    pub idempotent: Option<bool>,
+    /// `forward_path`; false when absent.
+    pub forward_path: Option<bool>,
+    /// `retry_on`; everything that may be retried when absent.
+    pub retry_on: Option<Vec<String>>,
+    /// `headers`, in the order written.
+    pub headers: Vec<(String, Secret)>,
+    /// `tls`.
+    pub tls: Option<TlsSpec>,
+    /// `source`: who wrote the tool; `file` when absent.
+    pub source: Option<String>,
+}
+
+impl ToolSpec {
+    /// `source` of a tool that came through the Tools API.
+    pub const SOURCE_API: &str = "api";
+}
+
+/// `auth:` of a tool. `secret_file` has been read by the time this exists.
+#[derive(Clone, Debug, Default)]
+pub struct AuthSpec {
+    /// `type`.
+    pub scheme: String,
+    /// `secret`, or the content of `secret_file`.
+    pub secret: Option<Secret>,
+    /// `secret_id`; derived from the secret when absent.
+    pub secret_id: Option<String>,
+}
+
+/// `tls:` of a tool, its files already read.
+#[derive(Clone, Debug, Default)]
+pub struct TlsSpec {
+    /// Content of `ca_file`: PEM certificates that replace the platform's roots.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Content of `client_cert_file`: PEM certificate chain.
+    pub client_cert_pem: Option<Vec<u8>>,
+    /// Content of `client_key_file`: PEM private key.
+    pub client_key_pem: Option<Secret>,
+    /// `server_name`: the name to ask for and to verify, instead of the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// A rule that one field of a tool breaks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// Path of the field within the tool: `auth.secret`, `retry_on[2]`, `headers.X-Api-Key`.
+    pub field: Cow<'static, str>,
+    /// The rule.
+    pub rule: Rule,
+}
+
+impl Violation {
+    /// A violation of `rule` by `field`.
+    pub fn new(field: impl Into<Cow<'static, str>>, rule: Rule) -> Self {
+        Self {
+            field: field.into(),
+            rule,
+        }
+    }
+}
+
+/// What a field must be. Messages state the rule and never the value, which may be a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Rule {
+    /// The field must be there.
+    Required,
+    /// An integer must be in this range.
+    Range {
+        /// Smallest allowed value.
+        min: i64,
+        /// Largest allowed value.
+        max: i64,
+    },
+    /// Text must have at least this many bytes.
+    TooShort {
+        /// The minimum.
+        min: usize,
+    },
+    /// Text must have at most this many characters.
+    TooLong {
+        /// The maximum.
+        max: usize,
+    },
+    /// Text must match this pattern.
+    Pattern(&'static str),
+    /// Text must be one of these words.
+    OneOf(&'static [&'static str]),
+    /// Anything else, said in words.
+    Invalid(Cow<'static, str>),
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Required => f.write_str("this field is required"),
+            Self::Range { min, max } => write!(f, "must be between {min} and {max}"),
+            Self::TooShort { min } => write!(f, "must be at least {min} bytes long"),
+            Self::TooLong { max } => write!(f, "must be at most {max} characters long"),
+            Self::Pattern(pattern) => write!(f, "must match {pattern}"),
+            Self::OneOf([only]) => write!(f, "must be {only}"),
+            Self::OneOf(words) => write!(f, "must be one of {}", words.join(", ")),
+            Self::Invalid(reason) => f.write_str(reason),
+        }
+    }
+}
