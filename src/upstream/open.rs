@@ -1,0 +1,62 @@
+//! Opening one connection: dial within the time limit, then start HTTP on what came.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::uri::Authority;
+use tokio::time::timeout;
+
+use crate::registry::Origin;
+use crate::upstream::connect::{Connect, ConnectError, Connected, Protocol};
+use crate::upstream::h1::H1;
+use crate::upstream::h2::H2;
+use crate::upstream::shelf::{Held, PoolGauges};
+
+/// Opens connections and counts them.
+pub(super) struct Opener {
+    pub(super) connector: Rc<dyn Connect>,
+    /// Over everything that [`Opener::open`] does.
+    pub(super) timeout: Duration,
+    pub(super) gauges: PoolGauges,
+}
+
+/// A connection that has carried nothing yet.
+pub(super) enum Opened {
+    Http1(H1),
+    Http2(Rc<H2>),
+}
+
+impl Opener {
+    /// Opens a connection. Dropping the future abandons it.
+    pub(super) async fn open(&self, origin: &Origin) -> Result<Opened, ConnectError> {
+        let limit = self.timeout;
+        timeout(limit, self.open_untimed(origin))
+            .await
+            .unwrap_or(Err(ConnectError::TimedOut { limit }))
+    }
+
+    async fn open_untimed(&self, origin: &Origin) -> Result<Opened, ConnectError> {
+        let Connected { io, protocol } = self.connector.connect(origin).await?;
+        let opened = match protocol {
+            Protocol::Http1 => H1::open(io, self.count_active()).await.map(Opened::Http1),
+            Protocol::Http2 => H2::open(io, authority(origin), &self.gauges)
+                .await
+                .map(Opened::Http2),
+        };
+        opened.map_err(ConnectError::Handshake)
+    }
+
+    pub(super) fn count_active(&self) -> Held {
+        Held::new(&self.gauges.active)
+    }
+
+    pub(super) fn count_idle(&self) -> Held {
+        Held::new(&self.gauges.idle)
+    }
+}
+
+/// `:authority`, parsed once per connection instead of once per call.
+fn authority(origin: &Origin) -> Authority {
+    Authority::try_from(origin.authority().as_bytes())
+        .expect("an origin's authority was cut from a valid URL")
+}

@@ -1,0 +1,164 @@
+//! One worker's stock of connections: what is there is handed out, what is missing is opened.
+//!
+//! Connections come back through [`Stock::keep`] and leave when they expire. A task sees to that
+//! while anything is kept, and ends with it.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::registry::{Origin, TransportScheme};
+use crate::upstream::connect::{ConnectError, Protocol};
+use crate::upstream::flight::{Flight, Landed, Landing};
+use crate::upstream::h1::H1;
+use crate::upstream::h2::{H2, Stream};
+use crate::upstream::open::{Opened, Opener};
+use crate::upstream::shelf::{Keeping, Shelf};
+
+/// One worker's connections.
+pub(super) struct Stock {
+    opener: Rc<Opener>,
+    shelf: RefCell<Shelf>,
+    /// Closes expired connections; runs only while something is idle.
+    sweeper: RefCell<Option<AbortHandle>>,
+}
+
+/// A connection that a request can be sent on.
+pub(super) enum Wire {
+    Http1(H1),
+    Http2(Stream),
+}
+
+impl Stock {
+    pub(super) fn new(opener: Opener, keeping: Keeping) -> Self {
+        Self {
+            opener: Rc::new(opener),
+            shelf: RefCell::new(Shelf::new(keeping)),
+            sweeper: RefCell::new(None),
+        }
+    }
+
+    /// A connection that is there already.
+    pub(super) fn pooled(&self, origin: &Arc<Origin>) -> Option<Wire> {
+        let now = Instant::now();
+        let mut shelf = self.shelf.borrow_mut();
+        if let Some(mut connection) = shelf.take_idle(origin, now) {
+            connection.held = self.opener.count_active();
+            return Some(Wire::Http1(connection));
+        }
+        let shared = shelf.shared(origin, now)?;
+        Some(Wire::Http2(Stream::new(shared)))
+    }
+
+    /// A connection that is opened now, or was by a caller who needed the same one.
+    ///
+    /// Dropping the future abandons the connection unless others wait for it too.
+    pub(super) async fn fresh(
+        self: &Rc<Self>,
+        origin: &Arc<Origin>,
+    ) -> Result<Wire, Arc<ConnectError>> {
+        if let Some(flight) = self.flight(origin) {
+            match flight.landed().await? {
+                Landing::Http2(shared) => return Ok(Wire::Http2(Stream::new(shared))),
+                Landing::Http1 => {
+                    if let Some(wire) = self.pooled(origin) {
+                        return Ok(wire);
+                    }
+                }
+            }
+        }
+        match self.opener.open(origin).await.map_err(Arc::new)? {
+            Opened::Http1(connection) => Ok(Wire::Http1(connection)),
+            // It spoke HTTP/1.1 before.
+            Opened::Http2(shared) => {
+                self.share(origin, &shared);
+                Ok(Wire::Http2(Stream::new(shared)))
+            }
+        }
+    }
+
+    /// The attempt to wait for, where one connection may serve all who need one now.
+    fn flight(self: &Rc<Self>, origin: &Arc<Origin>) -> Option<Flight> {
+        if origin.scheme() == TransportScheme::Http {
+            return None;
+        }
+        let mut shelf = self.shelf.borrow_mut();
+        let slot = shelf.slot(origin);
+        if slot.flight.is_none() && slot.protocol == Some(Protocol::Http1) {
+            return None;
+        }
+        let flight = slot.flight.get_or_insert_with(|| {
+            let opener = Rc::clone(&self.opener);
+            Flight::start(fly(Rc::downgrade(self), opener, Arc::clone(origin)))
+        });
+        Some(flight.clone())
+    }
+
+    /// Takes back a connection that can carry another request.
+    pub(super) fn keep(self: &Rc<Self>, origin: &Arc<Origin>, mut connection: H1) {
+        connection.held = self.opener.count_idle();
+        let mut shelf = self.shelf.borrow_mut();
+        shelf.put_idle(origin, connection, Instant::now());
+        drop(shelf);
+        self.tend();
+    }
+
+    fn share(self: &Rc<Self>, origin: &Arc<Origin>, connection: &Rc<H2>) {
+        let mut shelf = self.shelf.borrow_mut();
+        shelf.put_shared(origin, Rc::clone(connection));
+        drop(shelf);
+        self.tend();
+    }
+
+    /// Sees to it that what is idle now will be closed in time.
+    fn tend(self: &Rc<Self>) {
+        let mut sweeper = self.sweeper.borrow_mut();
+        if sweeper.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = tokio::task::spawn_local(sweep(Rc::downgrade(self)));
+            *sweeper = Some(task.abort_handle());
+        }
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        if let Some(sweeper) = self.sweeper.get_mut() {
+            sweeper.abort();
+        }
+    }
+}
+
+/// The attempt to connect that callers share. It keeps the pool no longer than the callers do.
+async fn fly(home: Weak<Stock>, opener: Rc<Opener>, origin: Arc<Origin>) -> Landed {
+    let opened = opener.open(&origin).await;
+    let stock = home
+        .upgrade()
+        .ok_or_else(|| Arc::new(ConnectError::Abandoned))?;
+    let landed = match opened {
+        Ok(Opened::Http1(connection)) => {
+            stock.keep(&origin, connection);
+            Ok(Landing::Http1)
+        }
+        Ok(Opened::Http2(shared)) => {
+            stock.share(&origin, &shared);
+            Ok(Landing::Http2(shared))
+        }
+        Err(error) => Err(Arc::new(error)),
+    };
+    stock.shelf.borrow_mut().landed(&origin);
+    landed
+}
+
+/// Closes expired connections until nothing is left to expire, or the pool is gone.
+async fn sweep(home: Weak<Stock>) {
+    loop {
+        let Some(stock) = home.upgrade() else { return };
+        let next = stock.shelf.borrow_mut().close_expired(Instant::now());
+        drop(stock);
+        let Some(next) = next else { return };
+        sleep_until(next).await;
+    }
+}
