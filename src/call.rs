@@ -1,0 +1,164 @@
+//! The call engine: what happens between a door that understood a request and the tool that gets
+//! it.
+//!
+//! Every door makes a [`Call`] and prints what comes back. Resolving, limits, signing, attempts,
+//! retries, the account of the call and every refusal live here once.
+
+mod attempt;
+mod head;
+mod refusal;
+mod relay;
+mod retry;
+mod verdict;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use hyper::body::Body;
+use tokio::time::Instant;
+
+use crate::body::{BodyLimits, CaptureError, Captured};
+use crate::ids::{AgentId, RequestId, ToolName};
+use crate::registry::{Registry, Tool};
+use crate::telemetry::{CallRecord, Telemetry, TraceContext};
+use crate::upstream::Pool;
+
+pub use head::Addition;
+pub use refusal::Refusal;
+pub use relay::{Relay, RelayError};
+
+/// A door's request, understood but not yet decided upon.
+#[derive(Debug)]
+pub struct Call<B> {
+    /// Which tool.
+    pub tool: ToolName,
+    /// Who asks.
+    pub agent: AgentId,
+    /// Follows the call everywhere.
+    pub request_id: RequestId,
+    /// The trace that the call is part of.
+    pub trace: TraceContext,
+    /// The method, passed on.
+    pub method: Method,
+    /// The agent's headers as they came.
+    pub headers: http::HeaderMap,
+    /// What the agent adds to the tool's URL.
+    pub addition: Addition,
+    /// The agent's body, not read yet.
+    pub body: B,
+}
+
+/// What became of a call.
+pub struct Outcome {
+    /// The upstream's answer, or why there is none.
+    pub result: Result<Response<Relay>, Refusal>,
+    /// How many attempts were made.
+    pub attempts: usize,
+}
+
+/// One worker's engine.
+pub struct Engine {
+    /// The tools.
+    pub registry: Arc<Registry>,
+    /// This worker's connections.
+    pub pool: Pool,
+    /// Where calls report.
+    pub telemetry: Arc<Telemetry>,
+    /// Bounds on bodies.
+    pub body_limits: BodyLimits,
+}
+
+impl Engine {
+    /// Makes the call and waits for the head of its answer.
+    ///
+    /// `record` is the call's account; it goes on with the answer's body and reports itself when
+    /// that has ended. Dropping the future cancels the attempt that is running and starts no other.
+    // spec: CANCEL-1
+    pub async fn run<B>(&self, call: Call<B>, mut record: CallRecord) -> Outcome
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let result = self.attempts(call, &mut record).await;
+        let attempts = record.attempts();
+        let result = match result {
+            Ok(answer) => Ok(Relay::start(answer, record)),
+            Err(refusal) => {
+                refusal.report(record);
+                Err(refusal)
+            }
+        };
+        Outcome { result, attempts }
+    }
+
+    /// The life of a call, one line a phase.
+    async fn attempts<B>(
+        &self,
+        call: Call<B>,
+        record: &mut CallRecord,
+    ) -> Result<attempt::Answer, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        record.agent(call.agent.clone());
+        let tool = self.resolve(&call, record)?;
+        let repeatable = retry::is_repeatable(&tool, &call.method, &call.headers);
+        let template = head::Template::new(
+            &tool,
+            &call.agent,
+            call.method,
+            call.headers,
+            &call.addition,
+        )?
+        .request_id(&call.request_id)
+        .trace(call.trace);
+        let body = self.capture(call.body, &tool, record).await?;
+        let attempts = attempt::Attempts {
+            pool: &self.pool,
+            clock: self.telemetry.clock,
+            tool: &tool,
+            template: &template,
+            body: &body,
+            deadline: tool.deadline.map(|deadline| Instant::now() + deadline),
+        };
+        tool.budget().deposit();
+        attempts
+            .run(retry::Policy::of(&tool, repeatable), record)
+            .await
+    }
+
+    fn resolve<B>(&self, call: &Call<B>, record: &mut CallRecord) -> Result<Arc<Tool>, Refusal> {
+        let Some(tool) = self.registry.resolve(&call.agent, call.tool.as_str()) else {
+            record.unknown_tool(call.tool.as_str());
+            return Err(Refusal::ToolNotFound(call.tool.clone()));
+        };
+        let metrics = tool.metrics(|name| self.telemetry.metrics.tool(name));
+        record.tool(tool.name.as_str(), &tool.scope, metrics);
+        if !tool.enabled {
+            return Err(Refusal::ToolDisabled(tool.name.clone()));
+        }
+        Ok(tool)
+    }
+
+    async fn capture<B>(
+        &self,
+        body: B,
+        tool: &Tool,
+        record: &mut CallRecord,
+    ) -> Result<Captured<crate::sign::BodyMac>, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let started = Instant::now();
+        record.capture_started();
+        let captured = Captured::read(body, &self.body_limits, tool.signer.begin()).await;
+        let captured = captured.map_err(|error| match error {
+            CaptureError::TooLarge { max_bytes } => Refusal::BodyTooLarge { max_bytes },
+            CaptureError::Overloaded => Refusal::Overloaded,
+            CaptureError::TimedOut { timeout } => Refusal::RequestTimeout { timeout },
+            CaptureError::Broken(_) => Refusal::BadRequest("the body ended early or is malformed"),
+        })?;
+        record.captured(captured.size(), started.elapsed());
+        Ok(captured)
+    }
+}

@@ -1,0 +1,152 @@
+//! Attempts: sign, send, judge, wait, and again.
+
+use std::time::Duration;
+
+use http::{Response, header};
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::body::Captured;
+use crate::call::Refusal;
+use crate::call::head::Template;
+use crate::call::refusal::failure_word;
+use crate::call::retry::{self, Next, Policy};
+use crate::call::verdict::Verdict;
+use crate::clock::Clock;
+use crate::registry::Tool;
+use crate::sign::{BodyMac, Stamp};
+use crate::telemetry::{AttemptOutcome, CallRecord};
+use crate::upstream::{Pool, UpstreamBody};
+
+/// An answer that is going to the agent.
+pub(super) struct Answer {
+    pub(super) response: Response<UpstreamBody>,
+    /// The longest silence within the body.
+    pub(super) max_silence: Duration,
+}
+
+/// What all attempts of one call share.
+pub(super) struct Attempts<'c> {
+    pub(super) pool: &'c Pool,
+    pub(super) clock: Clock,
+    pub(super) tool: &'c Tool,
+    pub(super) template: &'c Template,
+    pub(super) body: &'c Captured<BodyMac>,
+    /// The end of all attempts and waits together.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Attempts<'_> {
+    /// Makes attempts until one is good, none is left, or none is allowed.
+    ///
+    /// Dropping the future cancels the attempt or the wait that is going on.
+    // spec: RETRY-3 RETRY-4
+    pub(super) async fn run(
+        &self,
+        policy: Policy,
+        record: &mut CallRecord,
+    ) -> Result<Answer, Refusal> {
+        let mut retries = 0;
+        loop {
+            let verdict = self.once(record).await;
+            match self.next(policy, &verdict, retries) {
+                Next::Retry { wait, reason } if self.tool.budget().withdraw() => {
+                    record.retry(reason, wait);
+                    pause(verdict, wait).await;
+                    retries += 1;
+                }
+                Next::Retry { .. } => {
+                    record.budget_exhausted();
+                    return self.hand_over(verdict);
+                }
+                Next::Stop => return self.hand_over(verdict),
+            }
+        }
+    }
+
+    // spec: SIG-3
+    async fn once(&self, record: &mut CallRecord) -> Verdict {
+        let started = Instant::now();
+        let own_end = started + self.tool.timeout;
+        let deadline = self
+            .deadline
+            .map_or(own_end, |deadline| deadline.min(own_end));
+        let stamp = Stamp {
+            tool: &self.tool.name_header,
+            agent: self.template.agent(),
+            at: self.clock.now(),
+        };
+        record.attempt_started();
+        let signed = self
+            .tool
+            .signer
+            .sign(self.template.next(), self.body, stamp);
+        let sent = self.pool.send(&self.tool.origin, signed, deadline).await;
+        let took = started.elapsed();
+        match sent {
+            Ok(response) => {
+                record.attempt(AttemptOutcome::Answered(response.status()), took);
+                Verdict::Answered(response)
+            }
+            Err(error) => {
+                debug!(
+                    tool = self.tool.name.as_str(),
+                    error = &error as &dyn std::error::Error,
+                    "attempt failed"
+                );
+                record.attempt(AttemptOutcome::Failed(failure_word(error.kind())), took);
+                Verdict::Failed(error)
+            }
+        }
+    }
+
+    fn next(&self, policy: Policy, verdict: &Verdict, retries: u8) -> Next {
+        let asked = match verdict {
+            Verdict::Answered(response) => response
+                .headers()
+                .get(header::RETRY_AFTER)
+                .and_then(|value| retry::retry_after(value, self.clock.now())),
+            Verdict::Failed(_) => None,
+        };
+        let remaining = self
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
+        policy.next(verdict.kind(), retries, asked, remaining, fastrand::f64())
+    }
+
+    // spec: RETRY-4
+    fn hand_over(&self, verdict: Verdict) -> Result<Answer, Refusal> {
+        match verdict {
+            Verdict::Answered(response) => Ok(Answer {
+                response,
+                max_silence: self.tool.timeout,
+            }),
+            Verdict::Failed(error) => Err(Refusal::Upstream(error.kind())),
+        }
+    }
+}
+
+/// Waits, and uses the time to read the refused answer to its end so that its connection can carry
+/// the next attempt.
+async fn pause(verdict: Verdict, wait: Duration) {
+    let until = Instant::now() + wait;
+    if let Verdict::Answered(response) = verdict {
+        // An answer that does not end in time costs its connection, nothing else.
+        let _ = tokio::time::timeout_at(until, discard(response.into_body())).await;
+    }
+    tokio::time::sleep_until(until).await;
+}
+
+/// An error page fits; a longer answer is cheaper to cut off with its connection.
+const MAX_DISCARDED_BYTES: usize = 64 * 1024;
+
+async fn discard(mut body: UpstreamBody) {
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, bytes::Bytes::len);
+        if read > MAX_DISCARDED_BYTES {
+            return;
+        }
+    }
+}

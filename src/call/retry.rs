@@ -1,0 +1,224 @@
+//! Whether to try again, and when. Pure decisions; `attempt` carries them out.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::call::verdict::Kind;
+use crate::clock::Timestamp;
+use crate::headers::IDEMPOTENCY_KEY;
+use crate::registry::{RetryOn, Tool};
+
+/// The first wait is drawn from zero to this.
+const BASE_WAIT: Duration = Duration::from_millis(100);
+/// No wait of our own choice is longer.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// An upstream that asks for more than this gets no retry: the agent can wait better than we can.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Whether a request that the upstream may have seen can be sent again without asking.
+// spec: RETRY-2
+pub(super) fn is_repeatable(tool: &Tool, method: &Method, headers: &HeaderMap) -> bool {
+    let by_method = [
+        Method::GET,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::PUT,
+        Method::DELETE,
+    ];
+    tool.idempotent || by_method.contains(method) || headers.contains_key(IDEMPOTENCY_KEY)
+}
+
+/// What one call may do about failures.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy {
+    repeatable: bool,
+    retry_on: RetryOn,
+    max_retries: u8,
+}
+
+/// What to do after an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Next {
+    /// Wait, then try again.
+    Retry {
+        /// How long.
+        wait: Duration,
+        /// The word for metrics and the log.
+        reason: &'static str,
+    },
+    /// Give the agent what is in hand.
+    Stop,
+}
+
+impl Policy {
+    pub(super) fn of(tool: &Tool, repeatable: bool) -> Self {
+        Self {
+            repeatable,
+            retry_on: tool.retry_on,
+            max_retries: tool.max_retries,
+        }
+    }
+
+    /// Decides after the attempt that follows `retries` others.
+    ///
+    /// `remaining` is what is left of the call's deadline, `random` is uniform in `0.0..1.0`.
+    // spec: RETRY-2 RETRY-3
+    pub(super) fn next(
+        &self,
+        verdict: Kind,
+        retries: u8,
+        retry_after: Option<Duration>,
+        remaining: Option<Duration>,
+        random: f64,
+    ) -> Next {
+        let Some(reason) = self.reason(verdict) else {
+            return Next::Stop;
+        };
+        if retries >= self.max_retries || retry_after.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
+            return Next::Stop;
+        }
+        let wait = backoff(retries, random).max(retry_after.unwrap_or_default());
+        if remaining.is_some_and(|remaining| wait >= remaining) {
+            return Next::Stop;
+        }
+        Next::Retry { wait, reason }
+    }
+
+    /// The word for what is retried, or `None` where nothing is.
+    fn reason(&self, verdict: Kind) -> Option<&'static str> {
+        let (word, allowed) = match verdict {
+            Kind::NotSent => ("not_sent", self.retry_on.not_sent()),
+            Kind::MaybeSeen => ("maybe_seen", self.repeatable && self.retry_on.maybe_seen()),
+            Kind::Status(status) => {
+                let (word, always) = match status {
+                    StatusCode::TOO_MANY_REQUESTS => ("429", true),
+                    StatusCode::SERVICE_UNAVAILABLE => ("503", true),
+                    StatusCode::REQUEST_TIMEOUT => ("408", false),
+                    StatusCode::INTERNAL_SERVER_ERROR => ("500", false),
+                    StatusCode::BAD_GATEWAY => ("502", false),
+                    StatusCode::GATEWAY_TIMEOUT => ("504", false),
+                    _ => return None,
+                };
+                (
+                    word,
+                    (always || self.repeatable) && self.retry_on.status(status),
+                )
+            }
+        };
+        allowed.then_some(word)
+    }
+}
+
+/// Full jitter: anything from nothing to twice the bound of the wait before.
+fn backoff(retries: u8, random: f64) -> Duration {
+    let bound = BASE_WAIT.saturating_mul(1 << retries.min(10)).min(MAX_WAIT);
+    bound.mul_f64(random)
+}
+
+/// Reads `Retry-After` in either form (RFC 9110, 10.2.3); `None` when it is neither.
+pub(super) fn retry_after(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than a u64 holds is still a number of seconds, and a very long wait.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    Some(at.duration_since(now.to_system_time()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Policy = Policy {
+        repeatable: true,
+        retry_on: RetryOn::ALL,
+        max_retries: 10,
+    };
+
+    #[test]
+    fn only_what_is_safe_is_retried() {
+        let once = Policy {
+            repeatable: false,
+            ..ALL
+        };
+        let retried = |policy: Policy, kind| policy.next(kind, 0, None, None, 0.5) != Next::Stop;
+        let status = |code| Kind::Status(StatusCode::from_u16(code).unwrap());
+        for (kind, repeatable, otherwise) in [
+            (Kind::NotSent, true, true),
+            (Kind::MaybeSeen, true, false),
+            (status(429), true, true),
+            (status(503), true, true),
+            (status(408), true, false),
+            (status(500), true, false),
+            (status(502), true, false),
+            (status(504), true, false),
+            (status(200), false, false),
+            (status(302), false, false),
+            (status(400), false, false),
+            (status(404), false, false),
+            (status(501), false, false),
+            (status(505), false, false),
+        ] {
+            assert_eq!(
+                (retried(ALL, kind), retried(once, kind)),
+                (repeatable, otherwise),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_five_seconds() {
+        let longest = |retries| match ALL.next(Kind::NotSent, retries, None, None, 1.0) {
+            Next::Retry { wait, .. } => wait.as_millis(),
+            Next::Stop => 0,
+        };
+        let waits: Vec<u128> = (0..11).map(longest).collect();
+        assert_eq!(
+            waits,
+            [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000, 0]
+        );
+    }
+
+    #[test]
+    fn retry_after_is_the_floor_and_the_deadline_the_ceiling() {
+        let secs = Duration::from_secs;
+        let next = |after, left| ALL.next(Kind::NotSent, 0, after, left, 0.5);
+        let wait = |wait| Next::Retry {
+            wait,
+            reason: "not_sent",
+        };
+        assert_eq!(next(Some(secs(3)), None), wait(secs(3)));
+        assert_eq!(next(Some(secs(0)), None), wait(Duration::from_millis(50)));
+        assert_eq!(next(Some(secs(30)), Some(secs(31))), wait(secs(30)));
+        assert_eq!(next(Some(secs(30)), Some(secs(30))), Next::Stop);
+        assert_eq!(next(Some(secs(31)), None), Next::Stop);
+        assert_eq!(next(None, Some(Duration::from_millis(50))), Next::Stop);
+    }
+
+    #[test]
+    fn retry_after_comes_in_two_forms() {
+        // 2024-01-15T12:40:00Z, from `date -u -d @1705322400`.
+        let now = Timestamp::from_unix_millis(1_705_322_400_000);
+        for (text, expected) in [
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Mon, 15 Jan 2024 12:40:09 GMT", Some(9)),
+            ("Mon, 15 Jan 2024 12:39:00 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            let value = HeaderValue::from_str(text).unwrap();
+            assert_eq!(
+                retry_after(&value, now).map(|d| d.as_secs()),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}
