@@ -1,0 +1,25 @@
+//! Files and environment in, checked values out.
+//!
+//! Everything that a person wrote is read here, once, with its position, so that a mistake is
+//! answered with file, line, column and field. The rules themselves live where the values are used:
+//! a tool's in `registry`. Nothing here repeats what it read, because any scalar may be a secret.
+
+mod edit;
+mod expand;
+mod fields;
+mod options;
+mod problem;
+mod registry_file;
+mod reload;
+mod settings;
+mod source;
+mod watch;
+mod yaml;
+
+pub use edit::{Change, EditError, Editor, ToolWrite};
+pub use options::{Setting, TABLE, example};
+pub use problem::{Problem, Problems};
+pub use registry_file::{Loaded, Refused, load};
+pub use reload::{ReloadEvent, ReloadHandle, ReloadOutcome, Reloader};
+pub use settings::{AgentToken, BadSettings, LogSettings, RegistrySettings, Settings, Sources};
+pub use source::read_whole;
