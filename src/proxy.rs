@@ -1,0 +1,155 @@
+//! The transparent door: `/tools/{name}` carries an agent's own request to a tool.
+//!
+//! It understands requests and prints outcomes. Everything between is the engine's.
+
+mod identity;
+mod route;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use crate::call::{Addition, Call, Engine, Outcome, Refusal, Relay, RelayError};
+use crate::headers::{X_COUNTERSIGN_ATTEMPTS, X_REQUEST_ID};
+use crate::ids::RequestId;
+use crate::server::Service;
+use crate::server::guard::{Guard, check_framing};
+use crate::telemetry::{CallRecord, Door, TraceContext};
+
+pub use identity::Identity;
+
+/// One worker's transparent door.
+pub struct Proxy {
+    /// Makes the calls.
+    pub engine: Engine,
+    /// Decides who is calling.
+    pub identity: Identity,
+    /// Keeps browsers out.
+    pub guard: Guard,
+}
+
+impl Service for Proxy {
+    type Body = ProxyBody;
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
+        let telemetry = &self.engine.telemetry;
+        let offered = request.headers().get(X_REQUEST_ID);
+        let request_id = RequestId::adopt_or_new(offered, telemetry.clock.now());
+        let trace = TraceContext::child_of(request.headers());
+        let method = request.method().clone();
+        let record = CallRecord::start(
+            Arc::clone(telemetry),
+            Door::Proxy,
+            request_id.clone(),
+            trace.clone(),
+            method,
+        );
+        let outcome = match self.understand(request, request_id.clone(), trace) {
+            Ok(call) => self.engine.run(call, record).await,
+            Err(refusal) => {
+                refusal.report(record);
+                Outcome {
+                    result: Err(refusal),
+                    attempts: 0,
+                }
+            }
+        };
+        print(outcome, &request_id)
+    }
+}
+
+impl Proxy {
+    /// From a request to a call, before anything of the body is read.
+    // spec: CALL-1 CALL-2 ORIGIN-1
+    fn understand(
+        &self,
+        request: Request<Incoming>,
+        request_id: RequestId,
+        trace: TraceContext,
+    ) -> Result<Call<Incoming>, Refusal> {
+        check_framing(&request).map_err(Refusal::BadRequest)?;
+        if !self.guard.allows_origin(request.headers()) {
+            return Err(Refusal::OriginNotAllowed);
+        }
+        let (mut head, body) = request.into_parts();
+        let (agent, proven) = self.identity.of(&mut head.headers)?;
+        if !proven && !self.guard.allows_host(&head.headers) {
+            return Err(Refusal::HostNotAllowed);
+        }
+        let route = route::parse(head.uri.path())?;
+        let query = head.uri.query().map(str::to_owned);
+        Ok(Call {
+            tool: route.tool,
+            agent,
+            request_id,
+            trace,
+            method: head.method,
+            headers: head.headers,
+            addition: Addition {
+                rest: route.rest,
+                query,
+            },
+            body,
+        })
+    }
+}
+
+// spec: RESP-1
+fn print(outcome: Outcome, request_id: &RequestId) -> Response<ProxyBody> {
+    let mut response = match outcome.result {
+        Ok(answer) => answer.map(ProxyBody::Upstream),
+        Err(refusal) => refusal
+            .to_response()
+            .map(|own| ProxyBody::Own(Full::new(own))),
+    };
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, request_id.to_header());
+    headers.insert(X_COUNTERSIGN_ATTEMPTS, HeaderValue::from(outcome.attempts));
+    response
+}
+
+/// What the door's answers carry.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost the common case an allocation"
+)]
+pub enum ProxyBody {
+    /// The tool's answer.
+    Upstream(Relay),
+    /// Our own.
+    Own(Full<Bytes>),
+}
+
+impl Body for ProxyBody {
+    type Data = Bytes;
+    type Error = RelayError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
+        match &mut *self {
+            Self::Upstream(relay) => Pin::new(relay).poll_frame(cx),
+            Self::Own(own) => Pin::new(own).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Upstream(relay) => relay.is_end_stream(),
+            Self::Own(own) => own.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Upstream(relay) => relay.size_hint(),
+            Self::Own(own) => own.size_hint(),
+        }
+    }
+}
