@@ -1,0 +1,190 @@
+//! The admin door: metrics, health, the state of the registry, and its tools.
+//!
+//! Metrics and health are open to whoever reaches the listener; everything else asks for the admin
+//! token. Refusals have the shapes of the hosted API, so that its clients understand them.
+//! Accepting connections, deciding which browsers and host names may speak, and editing the
+//! registry's file is left to others.
+
+mod auth;
+mod body;
+mod door;
+mod edit;
+mod failure;
+mod fault;
+mod fields;
+mod openapi;
+mod registry;
+mod reply;
+mod routes;
+mod rules;
+mod tools;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Body;
+
+use crate::registry::{Reach, Registry};
+use crate::secret::Secret;
+use crate::telemetry::Metrics;
+use auth::AdminToken;
+use routes::{Action, Found};
+use tools::Tools;
+
+pub use door::AdminDoor;
+pub use edit::Edit;
+
+/// Tells whether calls should be sent here, and in a few words why not.
+pub type Readiness = Box<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+
+/// Reads the registry again and puts it into service if it can be used; the errors if it cannot.
+pub type Reload = Box<dyn Fn() -> Reloading + Send + Sync>;
+
+/// A reload under way.
+pub type Reloading = Pin<Box<dyn Future<Output = Result<(), Vec<String>>> + Send>>;
+
+/// Answers what the admin listener is asked.
+pub struct AdminApi {
+    /// `None` closes everything that is not open to all.
+    token: Option<AdminToken>,
+    metrics: Arc<Metrics>,
+    tools: Tools,
+    readiness: Readiness,
+    reload: Reload,
+}
+
+impl AdminApi {
+    /// An API whose tools can be looked at. Without a token, or with an empty one, only metrics and
+    /// health answer.
+    // spec: BIND-1
+    pub fn new(
+        token: Option<&Secret>,
+        metrics: Arc<Metrics>,
+        registry: Arc<Registry>,
+        readiness: Readiness,
+        reload: Reload,
+    ) -> Self {
+        Self {
+            token: token.and_then(AdminToken::new),
+            metrics,
+            tools: Tools {
+                registry,
+                edit: None,
+                reach: Reach::PublicOnly,
+            },
+            readiness,
+            reload,
+        }
+    }
+
+    /// Lets tools be changed. With `allow_private` their URLs may lead to loopback and private
+    /// addresses.
+    // spec: API-1 SSRF-1
+    pub fn editable(mut self, edit: Edit, allow_private: bool) -> Self {
+        self.tools.edit = Some(edit);
+        if allow_private {
+            self.tools.reach = Reach::Lenient;
+        }
+        self
+    }
+
+    /// Whether a request carries the admin token.
+    pub fn carries_token(&self, headers: &HeaderMap) -> bool {
+        self.token
+            .as_ref()
+            .is_some_and(|token| token.check(headers).is_ok())
+    }
+
+    /// Answers one request.
+    ///
+    /// Dropping the future stops waiting for a reload or a change of the registry; whether that
+    /// goes on is its own business.
+    // spec: API-2
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let is_head = request.method() == Method::HEAD;
+        let response = self.respond(request).await;
+        if is_head {
+            reply::without_body(response)
+        } else {
+            response
+        }
+    }
+
+    async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = request.uri().path();
+        let found = Found::at(path);
+        let is_open = match &found {
+            Some(found) => found.is_open(),
+            // That a path under it does not exist is a part of the API as well.
+            None => path != "/v1" && !path.starts_with("/v1/"),
+        };
+        if !is_open && self.token.is_none() {
+            return reply::admin_api_disabled();
+        }
+        let Some(found) = found else {
+            return reply::detail(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let Some(action) = found.action(request.method()) else {
+            return reply::method_not_allowed(&found.methods());
+        };
+        if !is_open
+            && let Some(token) = &self.token
+            && let Err(refusal) = token.check(request.headers())
+        {
+            return refusal.into_response();
+        }
+        self.act(action, &found.name, request).await
+    }
+
+    async fn act<B>(&self, action: Action, name: &str, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let done = match action {
+            Action::Metrics => Ok(reply::exposition(self.metrics.render())),
+            Action::Health => Ok(reply::text(StatusCode::OK, "ok")),
+            Action::Ready => Ok(match (self.readiness)() {
+                Ok(()) => reply::text(StatusCode::OK, "ready"),
+                Err(reason) => reply::text(StatusCode::SERVICE_UNAVAILABLE, reason),
+            }),
+            Action::Registry => Ok(registry::status(&self.tools.registry)),
+            Action::Reload => Ok(match (self.reload)().await {
+                Ok(()) => registry::status(&self.tools.registry),
+                Err(errors) => registry::refused(&errors),
+            }),
+            Action::Describe => Ok(reply::json(StatusCode::OK, &openapi::document())),
+            Action::ListTools => self.tools.list(&head),
+            Action::PutTool => self.tools.put(&head, body).await,
+            Action::ShowTool => self.tools.show(&head, name),
+            Action::ToggleTool => self.tools.toggle(&head, name, body).await,
+            Action::DeleteTool => self.tools.delete(&head, name).await,
+        };
+        done.unwrap_or_else(failure::Failure::into_response)
+    }
+}
+
+impl fmt::Debug for AdminApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_token = self.token.is_some();
+        let mut shown = f.debug_struct("AdminApi");
+        shown.field("has_token", &has_token).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

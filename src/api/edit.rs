@@ -1,0 +1,16 @@
+//! The seam to whoever changes the registry.
+//!
+//! A change that was answered with `Ok` is durable and in service. How a file is edited so that
+//! everything else in it stays as it was is left to the other side.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::config::{Change, EditError};
+
+/// Makes a change. The future is done when the change is durable and in service, or when it is
+/// certain that it did not happen.
+pub type Edit = Box<dyn Fn(Change) -> Editing + Send + Sync>;
+
+/// A change under way. Dropping it does not undo the change.
+pub type Editing = Pin<Box<dyn Future<Output = Result<(), EditError>> + Send>>;
