@@ -1,0 +1,25 @@
+//! Countersign: a reverse-proxy sidecar that signs an AI agent's outbound tool calls.
+//!
+//! The binary is the product; this library exists so that `main`, the tests and the benches share
+//! one build of it. `docs/architecture.md` is the map of the modules below.
+
+mod api;
+mod app;
+mod body;
+mod call;
+pub mod cli;
+mod clock;
+mod config;
+mod headers;
+mod ids;
+mod lifecycle;
+mod proxy;
+mod registry;
+mod secret;
+mod server;
+mod sign;
+mod telemetry;
+mod upstream;
+
+#[cfg(feature = "test-support")]
+pub mod test_support;
