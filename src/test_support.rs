@@ -1,0 +1,17 @@
+//! What unit tests, `tests/it` and benches share: a world in memory whose time can be paused, tools
+//! that misbehave on demand, and the real binary as a child process.
+
+pub mod client;
+pub mod fake_tool;
+pub mod http1;
+mod pieces;
+pub mod process;
+pub mod python;
+mod signing;
+pub mod world;
+
+pub use client::Reply;
+pub use fake_tool::{FakeTool, Gate, Received, Step};
+pub use pieces::Pieces;
+pub use signing::{sign_body, verifies};
+pub use world::{Harness, World};

@@ -1,0 +1,208 @@
+//! The real binary as a child process, with everything it says.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// How long a state may take on a busy machine before a test gives up. No test is about speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lines that a stream has said so far.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    /// A copy of all lines.
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().expect("no reader panics").clone()
+    }
+
+    fn follow(&self, stream: impl Read + Send + 'static) {
+        let lines = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                lines.0.lock().expect("no reader panics").push(line);
+            }
+        });
+    }
+}
+
+/// `countersign serve` on free ports. Killed on drop.
+#[derive(Debug)]
+pub struct Sidecar {
+    child: Child,
+    /// Where agents call.
+    pub agents: SocketAddr,
+    /// Where operators look.
+    pub admin: SocketAddr,
+    /// The access log.
+    pub stdout: Lines,
+    /// The diagnostics.
+    pub stderr: Lines,
+}
+
+impl Sidecar {
+    /// Starts the binary with a registry file and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start(binary: &str, registry: &Path) -> Self {
+        Self::start_with(binary, registry, &[], &[])
+    }
+
+    /// The same with more arguments and environment variables.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(
+        binary: &str,
+        registry: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::start_as(Command::new(binary), registry, arguments, environment)
+    }
+
+    /// The same by a command that becomes the binary, such as one that gives up privileges first.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_as(
+        mut command: Command,
+        registry: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut child = command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
+            .args([OsStr::new("--registry"), registry.as_os_str()])
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let (stdout, stderr) = (Lines::default(), Lines::default());
+        stdout.follow(child.stdout.take().expect("a pipe was asked for"));
+        stderr.follow(child.stderr.take().expect("a pipe was asked for"));
+        let listening = eventually(|| {
+            let ended = child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the sidecar ended: {:#?}", stderr.all());
+            stderr.all().iter().find_map(|line| addresses(line))
+        });
+        let (agents, admin) =
+            listening.unwrap_or_else(|| panic!("no listener: {:#?}", stderr.all()));
+        Self {
+            child,
+            agents,
+            admin,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    ///
+    /// # Panics
+    /// When there is no `kill`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .expect("kill exists");
+        assert!(status.success(), "the sidecar is gone already");
+    }
+
+    /// Waits for the end of the process.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn exit(&mut self) -> ExitStatus {
+        let ended = eventually(|| self.child.try_wait().expect("a child can be asked"));
+        ended.unwrap_or_else(|| panic!("the sidecar did not end: {:#?}", self.stderr.all()))
+    }
+
+    /// What the process list shows.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    pub fn command_line(&self) -> String {
+        let path = format!("/proc/{}/cmdline", self.child.id());
+        std::fs::read_to_string(path)
+            .expect("the process lives")
+            .replace('\0', " ")
+    }
+
+    /// A field of `/proc/{pid}/status` in KiB, such as `VmRSS` or `VmHWM`.
+    ///
+    /// # Panics
+    /// When the process or the field is gone.
+    pub fn memory_kib(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the process lives");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field))
+            .expect("the field");
+        let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the line that says where the sidecar listens.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let json: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = json.get("fields").unwrap_or(&json);
+    let address = |name: &str| fields.get(name)?.as_str()?.parse().ok();
+    Some((address("agents")?, address("admin")?))
+}
+
+/// Asks again and again until there is something, for at most [`PATIENCE`].
+pub fn eventually<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+        if let Some(found) = ask() {
+            return Some(found);
+        }
+        thread::sleep(PAUSE);
+    }
+    None
+}
+
+/// Runs a command to its end and returns its exit code with what it said.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn run(command: &mut Command) -> (i32, String, String) {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the command starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (
+        output.status.code().unwrap_or(-1),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
