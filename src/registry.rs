@@ -7,13 +7,15 @@
 
 mod budget;
 mod origin;
+mod retry_on;
 mod snapshot;
 mod spec;
 mod tool;
 mod trust;
 
 pub use origin::{Host, Origin, Reach, TransportScheme};
+pub use retry_on::RetryOn;
 pub use snapshot::{LoadedFrom, Registry, Snapshot, SnapshotBuilder};
 pub use spec::{AuthSpec, Rule, TlsSpec, ToolSpec, Violation, limits};
-pub use tool::{RetryOn, Tool};
+pub use tool::Tool;
 pub use trust::Trust;
