@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::registry::Tool;
 use crate::sign::{BodyMac, Stamp};
 use crate::telemetry::{AttemptOutcome, CallRecord};
-use crate::upstream::{Pool, UpstreamBody};
+use crate::upstream::{Pool, Seen, UpstreamBody};
 
 /// An answer that is going to the agent.
 pub(super) struct Answer {
@@ -48,8 +48,13 @@ impl Attempts<'_> {
         record: &mut CallRecord,
     ) -> Result<Answer, Refusal> {
         let mut retries = 0;
+        let mut seen = Seen::NotSent;
         loop {
             let verdict = self.once(record).await;
+            // What one attempt may have done, a later one that was never sent cannot undo.
+            if verdict.seen() == Seen::MaybeSeen {
+                seen = Seen::MaybeSeen;
+            }
             match self.next(policy, &verdict, retries) {
                 Next::Retry { wait, reason } if self.tool.budget().withdraw() => {
                     record.retry(reason, wait);
@@ -58,9 +63,9 @@ impl Attempts<'_> {
                 }
                 Next::Retry { .. } => {
                     record.budget_exhausted();
-                    return self.hand_over(verdict);
+                    return self.hand_over(verdict, seen);
                 }
-                Next::Stop => return self.hand_over(verdict),
+                Next::Stop => return self.hand_over(verdict, seen),
             }
         }
     }
@@ -116,13 +121,16 @@ impl Attempts<'_> {
     }
 
     // spec: RETRY-4
-    fn hand_over(&self, verdict: Verdict) -> Result<Answer, Refusal> {
+    fn hand_over(&self, verdict: Verdict, seen: Seen) -> Result<Answer, Refusal> {
         match verdict {
             Verdict::Answered(response) => Ok(Answer {
                 response,
                 max_silence: self.tool.timeout,
             }),
-            Verdict::Failed(error) => Err(Refusal::Upstream(error.kind())),
+            Verdict::Failed(error) => Err(Refusal::Upstream {
+                kind: error.kind(),
+                seen,
+            }),
         }
     }
 }

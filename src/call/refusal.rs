@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::headers::X_COUNTERSIGN_ERROR;
 use crate::ids::ToolName;
 use crate::telemetry::{CallOutcome, CallRecord};
-use crate::upstream::FailureKind;
+use crate::upstream::{FailureKind, Seen};
 
 /// Seconds after which an overload may be over: bodies are held for seconds, not minutes.
 const RETRY_AFTER_OVERLOAD: HeaderValue = HeaderValue::from_static("1");
@@ -50,7 +50,12 @@ pub enum Refusal {
     /// All bodies together reached their limit.
     Overloaded,
     /// The last attempt got no answer.
-    Upstream(FailureKind),
+    Upstream {
+        /// How it failed.
+        kind: FailureKind,
+        /// Whether the tool can have acted on any of the attempts.
+        seen: Seen,
+    },
 }
 
 impl Refusal {
@@ -79,7 +84,7 @@ impl Refusal {
             Self::RequestTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-            Self::Upstream(kind) => (
+            Self::Upstream { kind, .. } => (
                 match kind {
                     FailureKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
                     FailureKind::Connect
@@ -131,26 +136,11 @@ impl Refusal {
                 )
                 .into();
             }
+            Self::Upstream { kind, seen } => {
+                return format!("{}: {}", what_failed(*kind), what_it_means(*seen)).into();
+            }
             Self::Overloaded => {
                 "too many bodies are buffered right now (limits.max_buffered_bytes): try again"
-            }
-            Self::Upstream(FailureKind::Connect) => {
-                "the tool's backend could not be reached: nothing was sent"
-            }
-            Self::Upstream(FailureKind::Tls) => {
-                "no TLS connection to the tool's backend: check its certificate and the tool's tls:"
-            }
-            Self::Upstream(FailureKind::Closed) => {
-                "the tool's backend closed the connection without an answer: the call may have \
-                 been carried out"
-            }
-            Self::Upstream(FailureKind::InvalidResponse) => {
-                "the tool's backend answered something that is not HTTP: the call may have been \
-                 carried out"
-            }
-            Self::Upstream(FailureKind::Timeout) => {
-                "the tool's backend did not answer in time (timeout_ms, deadline_ms): the call may \
-                 have been carried out"
             }
         })
     }
@@ -184,6 +174,28 @@ impl Refusal {
     pub fn report(&self, record: CallRecord) {
         let (status, code) = self.status_and_code();
         record.finish(CallOutcome::Refused(status, code));
+    }
+}
+
+fn what_failed(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Connect => "the tool's backend could not be reached",
+        FailureKind::Tls => {
+            "no TLS connection to the tool's backend (check its certificate and the tool's tls:)"
+        }
+        FailureKind::Closed => "the tool's backend closed the connection without an answer",
+        FailureKind::InvalidResponse => "the tool's backend answered something that is not HTTP",
+        FailureKind::Timeout => {
+            "the tool's backend did not answer in time (timeout_ms, deadline_ms)"
+        }
+    }
+}
+
+/// The one thing that an agent has to know before it calls again.
+fn what_it_means(seen: Seen) -> &'static str {
+    match seen {
+        Seen::NotSent => "nothing was sent",
+        Seen::MaybeSeen => "the call may have been carried out",
     }
 }
 

@@ -29,6 +29,14 @@ pub(super) enum Kind {
 }
 
 impl Verdict {
+    /// Whether the upstream can have acted on the attempt.
+    pub(super) fn seen(&self) -> Seen {
+        match self {
+            Self::Answered(_) => Seen::MaybeSeen,
+            Self::Failed(error) => error.seen(),
+        }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Answered(answer) => Kind::Status(answer.status()),

@@ -33,6 +33,11 @@ async fn a_refused_dial_is_retried() {
 async fn refused_dials_run_out() {
     let (world, reply) = play([Step::Refuse], 2).await;
     reply.expect_refusal(502, "upstream_connect");
+    assert!(
+        reply.text().contains("nothing was sent"),
+        "{}",
+        reply.text()
+    );
     assert_eq!(
         (
             reply.attempts(),
@@ -51,7 +56,29 @@ async fn a_reset_after_the_head_may_have_been_seen() {
 
     let (world, reply) = play([Step::CloseAfterRequest], 1).await;
     reply.expect_refusal(502, "upstream_closed");
+    assert!(
+        reply.text().contains("may have been carried out"),
+        "{}",
+        reply.text()
+    );
     assert_eq!((reply.attempts(), world.backend.received().len()), (2, 2));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_last_attempt_that_was_never_sent_does_not_undo_the_ones_before() {
+    for first in [
+        Step::CloseAfterRequest,
+        Step::AnswerAndClose(answer(500, &[])),
+    ] {
+        let (world, reply) = play([first, Step::Refuse], 1).await;
+        reply.expect_refusal(502, "upstream_connect");
+        assert_eq!(world.backend.received().len(), 1);
+        assert!(
+            reply.text().contains("may have been carried out"),
+            "{}",
+            reply.text()
+        );
+    }
 }
 
 // spec: RETRY-2
