@@ -4,6 +4,7 @@
 //! Here is what the parts share: a desk with a sidecar on it, and requests with the operator's
 //! token.
 
+mod commands;
 mod docs;
 mod editor;
 mod files;
