@@ -20,6 +20,6 @@ pub use edit::{Change, EditError, Editor, ToolWrite};
 pub use options::{Setting, TABLE, example};
 pub use problem::{Problem, Problems};
 pub use registry_file::{Loaded, Refused, load};
-pub use reload::{ReloadEvent, ReloadHandle, ReloadOutcome, Reloader};
+pub use reload::{ReloadHandle, ReloadOutcome, Reloader};
 pub use settings::{AgentToken, BadSettings, LogSettings, RegistrySettings, Settings, Sources};
 pub use source::read_whole;

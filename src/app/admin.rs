@@ -6,13 +6,12 @@ use std::sync::Arc;
 use crate::api::{AdminApi, AdminDoor, Edit};
 use crate::app::parts::Parts;
 use crate::config::{
-    self, EditError, Editor, Loaded, Refused, RegistrySettings, ReloadEvent, ReloadHandle,
-    ReloadOutcome, Reloader,
+    self, EditError, Editor, Loaded, Refused, RegistrySettings, ReloadHandle, ReloadOutcome,
+    Reloader,
 };
 use crate::lifecycle::Readiness;
 use crate::registry::Snapshot;
 use crate::server::guard::Guard;
-use crate::telemetry::RegistryReload;
 
 /// What the registry in service was read from.
 pub(super) struct Watched {
@@ -37,19 +36,11 @@ pub(super) fn start_reloads(parts: &Arc<Parts>, watched: Watched) -> ReloadHandl
             load(&shared.settings.registry.path, Some(previous))
         }),
         parts.settings.registry.poll_interval,
-        Arc::new(move |event, at| metrics.registry_read(counted(event), at)),
+        Arc::new(move |event, at| metrics.registry_read(event, at)),
         parts.clock,
     );
     tokio::task::spawn_local(reloader.run());
     handle
-}
-
-fn counted(event: ReloadEvent) -> RegistryReload {
-    match event {
-        ReloadEvent::Replaced { tools } => RegistryReload::Replaced { tools },
-        ReloadEvent::Unchanged => RegistryReload::Unchanged,
-        ReloadEvent::Refused => RegistryReload::Refused,
-    }
 }
 
 /// Puts the admin door together.

@@ -20,6 +20,7 @@ use crate::config::registry_file::digest_of;
 use crate::config::watch::Watch;
 use crate::config::{Loaded, Refused};
 use crate::registry::{Registry, Snapshot};
+use crate::telemetry::RegistryReload;
 
 /// SHA-256 over everything that a registry was read from.
 type Digest = [u8; 32];
@@ -45,22 +46,9 @@ pub enum ReloadOutcome {
     Stopped,
 }
 
-/// What a reload means for the metrics.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ReloadEvent {
-    /// A snapshot went into service. The one that a [`Reloader`] starts with counts.
-    Replaced {
-        /// Its tools, over all scopes.
-        tools: usize,
-    },
-    /// A reload that somebody asked for, or that follows a refusal, found what serves.
-    Unchanged,
-    /// A reload was refused.
-    Refused,
-}
-
-/// Counts reloads. A closure, because only `telemetry` knows how a metric is named.
-pub type Count = dyn Fn(ReloadEvent, Timestamp) + Send + Sync;
+/// Counts reloads; a closure, so that a test can listen. The snapshot that a [`Reloader`] starts with
+/// counts as a first `Replaced`.
+pub type Count = dyn Fn(RegistryReload, Timestamp) + Send + Sync;
 
 /// Asks for reloads.
 #[derive(Clone, Debug)]
@@ -120,7 +108,7 @@ impl Reloader {
         let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
         let tools = registry.current().tool_count();
         count(
-            ReloadEvent::Replaced { tools },
+            RegistryReload::Replaced { tools },
             registry.loaded_from().loaded_at,
         );
         let reloader = Self {
@@ -228,7 +216,7 @@ impl Reloader {
         self.in_service = loaded.digest;
         self.files = loaded.files.into();
         self.refused = None;
-        (self.count)(ReloadEvent::Replaced { tools }, now);
+        (self.count)(RegistryReload::Replaced { tools }, now);
         let generation = self.registry.current().generation();
         tracing::info!(generation, tools, "registry reloaded");
         for warning in loaded.warnings.lines() {
@@ -245,7 +233,7 @@ impl Reloader {
             tracing::info!("registry is again what it was before the refused reload");
         }
         if mended || asked {
-            (self.count)(ReloadEvent::Unchanged, self.clock.now());
+            (self.count)(RegistryReload::Unchanged, self.clock.now());
         }
         ReloadOutcome::Unchanged
     }
@@ -260,7 +248,7 @@ impl Reloader {
                 tracing::error!(problem, "registry has an error");
             }
             tracing::error!("registry refused, the last good one stays in service");
-            (self.count)(ReloadEvent::Refused, self.clock.now());
+            (self.count)(RegistryReload::Refused, self.clock.now());
             self.registry.refuse(problems.clone());
         }
         self.refused = Some(refusal);

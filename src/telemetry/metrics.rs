@@ -38,7 +38,7 @@ pub struct Metrics {
 
 /// What reading the registry led to.
 // spec: RELOAD-1 RELOAD-2
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RegistryReload {
     /// A new registry is in service, with this many tools. The first one counts too.
     Replaced {

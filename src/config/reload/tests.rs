@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct World {
     registry: Arc<Registry>,
     handle: ReloadHandle,
-    events: Arc<Mutex<Vec<ReloadEvent>>>,
+    events: Arc<Mutex<Vec<RegistryReload>>>,
     reloader: JoinHandle<Infallible>,
 }
 
@@ -51,7 +51,7 @@ impl World {
             last_errors: Vec::new(),
         };
         let registry = Arc::new(Registry::new(first.snapshot, account));
-        let events: Arc<Mutex<Vec<ReloadEvent>>> = Arc::default();
+        let events: Arc<Mutex<Vec<RegistryReload>>> = Arc::default();
         let log = Arc::clone(&events);
         let (reloader, handle) = Reloader::new(
             Arc::clone(&registry),
@@ -96,7 +96,7 @@ impl World {
         tools
     }
 
-    fn events(&self) -> Vec<ReloadEvent> {
+    fn events(&self) -> Vec<RegistryReload> {
         self.events.lock().unwrap().clone()
     }
 
@@ -260,8 +260,8 @@ async fn a_bad_file_changes_nothing_and_a_good_one_repairs_it() {
     rename_over(&path, &one("second"));
     world.serves(&[("second", "***one")]).await;
     assert_eq!(world.errors(), Vec::<String>::new());
-    let replaced = ReloadEvent::Replaced { tools: 1 };
-    let expected = [replaced, ReloadEvent::Refused, replaced];
+    let replaced = RegistryReload::Replaced { tools: 1 };
+    let expected = [replaced, RegistryReload::Refused, replaced];
     assert_eq!(world.events(), expected);
 }
 
@@ -277,8 +277,8 @@ async fn the_old_content_repairs_a_bad_file_without_a_new_generation() {
     rename_over(&path, &one("first"));
     world.eventually(|| world.errors().is_empty()).await;
     assert_eq!(world.registry.current().generation(), 1);
-    let replaced = ReloadEvent::Replaced { tools: 1 };
-    let expected = [replaced, ReloadEvent::Refused, ReloadEvent::Unchanged];
+    let replaced = RegistryReload::Replaced { tools: 1 };
+    let expected = [replaced, RegistryReload::Refused, RegistryReload::Unchanged];
     world.eventually(|| world.events() == expected).await;
 }
 
@@ -324,7 +324,7 @@ async fn a_hangup_of_the_process_reloads() {
         .status();
     assert!(sent.unwrap().success());
     world.eventually(|| world.events().len() > before).await;
-    assert_eq!(world.events().last(), Some(&ReloadEvent::Unchanged));
+    assert_eq!(world.events().last(), Some(&RegistryReload::Unchanged));
 }
 
 #[tokio::test]
