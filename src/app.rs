@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::body::BufferedBytes;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Settings, read_whole};
 use crate::lifecycle::{Drainer, Readiness, drain};
 use crate::registry::{LoadedFrom, Registry, Snapshot};
 use crate::server::{ConnectionSlots, accept_loop, bind};
@@ -39,6 +39,9 @@ const MAX_ADMIN_CONNECTIONS: usize = 256;
 
 /// How long the admin listener may take to end after the agents' has: its answers are short.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
+/// Largest `upstream.ca_file`: the whole of a platform's roots is a quarter of it.
+const MAX_CA_BYTES: u64 = 1024 * 1024;
 
 /// How long a stuck standard output may hold up the end.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -182,7 +185,7 @@ fn tls_clients(ca_file: Option<&Path>) -> Result<Arc<TlsClients>, StartError> {
     let clients = match ca_file {
         None => TlsClients::new(None).context("loading the platform's certificate roots")?,
         Some(path) => {
-            let pem = std::fs::read(path).map_err(|error| problem(path, &error))?;
+            let pem = read_whole(path, MAX_CA_BYTES).map_err(|error| problem(path, &error))?;
             TlsClients::new(Some(&pem)).map_err(|error| problem(path, &error))?
         }
     };

@@ -8,8 +8,9 @@ use std::pin::Pin;
 
 use crate::config::{Change, EditError};
 
-/// Makes a change. The future is done when the change is durable and in service, or when it is
-/// certain that it did not happen.
+/// Makes a change. The future is done when the change is durable and in service, or with the reason
+/// why it is not. After [`EditError::Busy`] and [`EditError::Io`] the file may hold the change all the
+/// same; making it again does no harm.
 pub type Edit = Box<dyn Fn(Change) -> Editing + Send + Sync>;
 
 /// A change under way. Dropping it does not undo the change.
