@@ -6,6 +6,7 @@
 //! registry from beginning to end. Reading files is left to `config`.
 
 mod budget;
+mod guard;
 mod origin;
 mod retry_on;
 mod snapshot;
@@ -13,6 +14,7 @@ mod spec;
 mod tool;
 mod trust;
 
+pub use guard::{ForbiddenAddress, check_address, forbidden};
 pub use origin::{Host, Origin, Reach, TransportScheme};
 pub use retry_on::RetryOn;
 pub use snapshot::{LoadedFrom, Registry, Snapshot, SnapshotBuilder};

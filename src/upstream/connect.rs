@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::registry::Origin;
+use crate::registry::{ForbiddenAddress, Origin};
 use crate::upstream::error::FailureKind;
-use crate::upstream::guard::ForbiddenAddress;
 use crate::upstream::tls::TlsSetupError;
 
 /// Opens connections: the one place that dials out. Tests swap it for pipes in memory.

@@ -13,9 +13,8 @@ use metrics::Counter;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use crate::registry::{Host, Origin, Reach, TransportScheme};
+use crate::registry::{Host, Origin, Reach, TransportScheme, check_address};
 use crate::upstream::connect::{Connect, ConnectError, Connected, Protocol};
-use crate::upstream::guard;
 use crate::upstream::race::{interleave, race};
 use crate::upstream::tls::TlsClients;
 
@@ -96,7 +95,7 @@ impl Dialler {
         let mut refusal = ConnectError::NoAddress;
         let mut allowed = Vec::new();
         for address in found {
-            match guard::check(address.ip(), reach) {
+            match check_address(address.ip(), reach) {
                 Ok(()) => allowed.push(address),
                 Err(forbidden) => {
                     self.refused.increment(1);

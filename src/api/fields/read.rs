@@ -14,8 +14,7 @@ use crate::api::fields::{
 use crate::api::rules::Rule;
 use crate::config::ToolWrite;
 use crate::ids::ScopeId;
-use crate::registry::{Origin, Reach, Tool};
-use crate::upstream::forbidden;
+use crate::registry::{Origin, Reach, Tool, forbidden};
 
 /// Reads the fields of one object and notes what is wrong with them.
 struct Reader<'a> {

@@ -10,8 +10,7 @@ use http::header;
 use super::*;
 use crate::config::{self, Change, EditError, Problems, ToolWrite};
 use crate::ids::ScopeId;
-use crate::registry::{Rule, Snapshot, Violation};
-use crate::upstream::forbidden;
+use crate::registry::{Rule, Snapshot, Violation, forbidden};
 
 /// What stands in for the file: specifications that are compiled anew after every change.
 #[derive(Default)]

@@ -8,7 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::registry::{Host, Reach};
+use crate::registry::origin::{Host, Reach};
 
 /// An address that is not dialled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -58,7 +58,7 @@ const LOCAL_NAMES: [&str; 4] = [
 /// # Errors
 /// The reason why it may not.
 // spec: SSRF-1
-pub(super) fn check(address: IpAddr, reach: Reach) -> Result<(), ForbiddenAddress> {
+pub fn check_address(address: IpAddr, reach: Reach) -> Result<(), ForbiddenAddress> {
     let reason = reason(address, reach);
     reason.map_or(Ok(()), |reason| Err(ForbiddenAddress { address, reason }))
 }

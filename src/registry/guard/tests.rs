@@ -4,7 +4,7 @@ use super::*;
 use crate::registry::Origin;
 
 fn check_reason(address: &str, expected: Option<&str>) {
-    let refused = check(address.parse().unwrap(), Reach::Lenient).err();
+    let refused = check_address(address.parse().unwrap(), Reach::Lenient).err();
     assert_eq!(refused.map(|f| f.reason), expected, "{address}");
 }
 
