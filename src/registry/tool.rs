@@ -9,7 +9,8 @@ use http::{HeaderName, HeaderValue, header};
 use crate::headers;
 use crate::ids::{InvalidId, ScopeId, SecretId, ToolName};
 use crate::registry::budget::RetryBudget;
-use crate::registry::origin::{Origin, Reach, TransportScheme, parse_url};
+use crate::registry::guard::forbidden;
+use crate::registry::origin::{Origin, Reach, Target, TransportScheme, parse_url};
 use crate::registry::retry_on::RetryOn;
 use crate::registry::spec::{Rule, ToolSpec, Violation, limits};
 use crate::registry::trust::Trust;
@@ -110,7 +111,8 @@ impl Tool {
             faults.push(Violation::new("url", Rule::Required));
             None
         } else {
-            note(faults, "url", parse_url(&spec.url, trust).map_err(invalid))
+            let target = parse_url(&spec.url, trust).map_err(invalid);
+            note(faults, "url", target.and_then(somewhere))
         };
         if let Some(target) = &target
             && target.origin.scheme() == TransportScheme::Http
@@ -234,6 +236,19 @@ fn signer(spec: &ToolSpec, faults: &mut Vec<Violation>) -> Option<(Signer, Box<s
         ));
     }
     Some((Signer::hmac_sha256(secret, id), secret.mask().into()))
+}
+
+/// Refuses a literal address that no tool is ever connected to, whoever wrote the tool: every call of
+/// it would fail. What else a tool of the API may not have is asked when it is registered, so that a
+/// registry stays valid when `upstream.allow_private` is taken back.
+// spec: SSRF-1
+fn somewhere(target: Target) -> Result<Target, Rule> {
+    match forbidden(target.origin.host(), Reach::Lenient) {
+        None => Ok(target),
+        Some(reason) => Err(Rule::Invalid(
+            format!("must not be at {reason}, which no tool may have").into(),
+        )),
+    }
 }
 
 /// A tool that nobody marked was found in the file, so its operator wrote it.

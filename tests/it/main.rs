@@ -18,5 +18,6 @@ mod retries;
 mod signatures;
 mod support;
 mod tls;
+mod tool_urls;
 mod tools_api;
 mod verifying;
