@@ -2,6 +2,7 @@
 //! that misbehave on demand, and the real binary as a child process.
 
 pub mod client;
+mod fake_network;
 pub mod fake_tool;
 pub mod http1;
 mod pieces;
@@ -11,6 +12,7 @@ mod signing;
 pub mod world;
 
 pub use client::Reply;
+pub use fake_network::FakeNetwork;
 pub use fake_tool::{FakeTool, Gate, Received, Step};
 pub use pieces::Pieces;
 pub use signing::{sign_body, verifies};

@@ -202,6 +202,17 @@ impl FakeTool {
         self.with(|state| state.received.clear());
     }
 
+    /// Our end of a new connection through memory, or a refusal where the script says so.
+    pub(super) fn accept(&self) -> io::Result<DuplexStream> {
+        if self.refuses() {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        let connection = self.count_connection();
+        tokio::task::spawn_local(self.clone().serve(theirs, connection));
+        Ok(ours)
+    }
+
     async fn serve<I: AsyncRead + AsyncWrite + Unpin>(self, io: I, connection: usize) {
         let mut reader = Reader::new(io);
         while let Some(head) = reader.head().await {
@@ -304,16 +315,10 @@ impl Connect for FakeTool {
         _: &'a Origin,
     ) -> Pin<Box<dyn Future<Output = Result<Connected, ConnectError>> + 'a>> {
         Box::pin(async move {
-            if self.refuses() {
-                let address = SocketAddr::from(([192, 0, 2, 1], 80));
-                let source = io::ErrorKind::ConnectionRefused.into();
-                return Err(ConnectError::Dial { address, source });
-            }
-            let (ours, theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(PIPE_BYTES);
-            let connection = self.count_connection();
-            tokio::task::spawn_local(self.clone().serve(theirs, connection));
+            let address = SocketAddr::from(([192, 0, 2, 1], 80));
+            let failed = |source| ConnectError::Dial { address, source };
             Ok(Connected {
-                io: Box::new(ours),
+                io: Box::new(self.accept().map_err(failed)?),
                 protocol: Protocol::Http1,
             })
         })

@@ -23,9 +23,9 @@ use crate::secret::Secret;
 use crate::server::guard::Guard;
 use crate::server::{HttpLimits, serve_connection};
 use crate::telemetry::{AccessLog, Metrics, Telemetry};
-use crate::test_support::FakeTool;
 use crate::test_support::client::{Reply, send_over};
-use crate::upstream::{Pool, PoolGauges, PoolSettings};
+use crate::test_support::{FakeNetwork, FakeTool};
+use crate::upstream::{Connect, Dialler, Pool, PoolGauges, PoolSettings, TlsClients};
 
 /// The secret of every tool in a [`World`].
 pub const SECRET: &str = "supersecret";
@@ -37,6 +37,7 @@ pub const START: Timestamp = Timestamp::from_unix_millis(1_705_322_400_000);
 pub struct Harness {
     tools: Vec<ToolSpec>,
     backend: FakeTool,
+    network: Option<FakeNetwork>,
     body_limits: BodyLimits,
     tokens: Vec<(String, String)>,
 }
@@ -49,6 +50,7 @@ impl Harness {
         Self {
             tools: vec![spec(name)],
             backend,
+            network: None,
             body_limits: BodyLimits {
                 max_bytes: 10 * 1024 * 1024,
                 timeout,
@@ -70,6 +72,20 @@ impl Harness {
         more.scope_id = Some(scope.to_owned());
         more.url = format!("http://tool.test{path}");
         self.tools.push(more);
+        self
+    }
+
+    /// The last tool came through the Tools API.
+    pub fn of_the_api(mut self) -> Self {
+        let last = self.tools.last_mut().expect("there is always a tool");
+        last.source = Some(ToolSpec::SOURCE_API.to_owned());
+        self
+    }
+
+    /// Reaches the tools over this network, so that names are resolved and addresses checked.
+    /// Without one, every origin is the backend.
+    pub fn network(mut self, network: &FakeNetwork) -> Self {
+        self.network = Some(network.clone());
         self
     }
 
@@ -110,7 +126,20 @@ impl Harness {
                 .add(tool)
                 .expect("a test's tools have different names");
         }
-        let engine = engine(builder.finish(), &self.backend, self.body_limits.clone());
+        let metrics = Arc::new(Metrics::new(self.body_limits.buffered.clone()));
+        let connector: Rc<dyn Connect> = match self.network {
+            None => Rc::new(self.backend.clone()),
+            Some(network) => {
+                let tls = TlsClients::new(None).expect("the platform's or the built-in roots");
+                Rc::new(Dialler::on(network, Arc::new(tls), metrics.ssrf_refused()))
+            }
+        };
+        let engine = engine(
+            builder.finish(),
+            metrics,
+            connector,
+            self.body_limits.clone(),
+        );
         let tokens: Vec<_> = self
             .tokens
             .iter()
@@ -197,8 +226,12 @@ fn spec(name: &str) -> ToolSpec {
     }
 }
 
-fn engine(snapshot: Snapshot, backend: &FakeTool, body_limits: BodyLimits) -> Engine {
-    let metrics = Arc::new(Metrics::new(body_limits.buffered.clone()));
+fn engine(
+    snapshot: Snapshot,
+    metrics: Arc<Metrics>,
+    connector: Rc<dyn Connect>,
+    body_limits: BodyLimits,
+) -> Engine {
     let loaded_from = LoadedFrom {
         source: None,
         loaded_at: START,
@@ -210,7 +243,7 @@ fn engine(snapshot: Snapshot, backend: &FakeTool, body_limits: BodyLimits) -> En
     };
     Engine {
         registry: Arc::new(Registry::new(snapshot, loaded_from)),
-        pool: Pool::new(Rc::new(backend.clone()), PoolSettings::default(), gauges),
+        pool: Pool::new(connector, PoolSettings::default(), gauges),
         telemetry: Arc::new(Telemetry::for_worker(
             metrics,
             &AccessLog::off(),

@@ -7,14 +7,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics::Counter;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
 
 use crate::registry::{Host, Origin, Reach, TransportScheme, check_address};
 use crate::upstream::connect::{Connect, ConnectError, Connected, Protocol};
+use crate::upstream::network::{Network, System};
 use crate::upstream::race::{interleave, race};
 use crate::upstream::tls::TlsClients;
 
@@ -22,13 +20,9 @@ use crate::upstream::tls::TlsClients;
 /// turn within any sensible connect timeout.
 const MAX_ADDRESSES: usize = 16;
 
-/// When the kernel begins to ask a silent peer, and how often; it notices a vanished one while an
-/// answer streams or a slow tool thinks.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
-
-/// Dials upstreams over TCP.
-pub struct Dialler {
+/// Dials upstreams, over TCP unless it is given another network.
+pub struct Dialler<N = System> {
+    network: N,
     tls: Arc<TlsClients>,
     /// Counts addresses that were refused.
     refused: Counter,
@@ -39,7 +33,15 @@ pub struct Dialler {
 impl Dialler {
     /// A dialler that verifies upstreams with `tls` and counts refused addresses.
     pub fn new(tls: Arc<TlsClients>, refused: Counter) -> Self {
+        Self::on(System, tls, refused)
+    }
+}
+
+impl<N: Network> Dialler<N> {
+    /// The same on any network.
+    pub fn on(network: N, tls: Arc<TlsClients>, refused: Counter) -> Self {
         Self {
+            network,
             tls,
             refused,
             allow_private: false,
@@ -57,7 +59,7 @@ impl Dialler {
 
     async fn open(&self, origin: &Origin) -> Result<Connected, ConnectError> {
         let addresses = self.addresses(origin).await?;
-        let stream = race(addresses, dial)
+        let stream = race(addresses, |address| self.dial(address))
             .await
             .unwrap_or(Err(ConnectError::NoAddress))?;
         match origin.scheme() {
@@ -81,7 +83,7 @@ impl Dialler {
         match origin.host() {
             Host::Address(address) => self.checked([SocketAddr::new(*address, port)], reach),
             Host::Name(name) => {
-                let found = tokio::net::lookup_host((&**name, port)).await;
+                let found = self.network.look_up(name, port).await;
                 self.checked(found.map_err(ConnectError::Resolve)?, reach)
             }
         }
@@ -110,27 +112,18 @@ impl Dialler {
         ordered.truncate(MAX_ADDRESSES);
         Ok(ordered)
     }
+
+    async fn dial(&self, address: SocketAddr) -> Result<N::Stream, ConnectError> {
+        let dialled = self.network.dial(address).await;
+        dialled.map_err(|source| ConnectError::Dial { address, source })
+    }
 }
 
-impl Connect for Dialler {
+impl<N: Network> Connect for Dialler<N> {
     fn connect<'a>(
         &'a self,
         origin: &'a Origin,
     ) -> Pin<Box<dyn Future<Output = Result<Connected, ConnectError>> + 'a>> {
         Box::pin(self.open(origin))
     }
-}
-
-async fn dial(address: SocketAddr) -> Result<TcpStream, ConnectError> {
-    let failed = |source| ConnectError::Dial { address, source };
-    let stream = TcpStream::connect(address).await.map_err(failed)?;
-    // A request's head and body are separate writes that must not wait for each other.
-    stream.set_nodelay(true).map_err(failed)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY);
-    SockRef::from(&stream)
-        .set_tcp_keepalive(&keepalive)
-        .map_err(failed)?;
-    Ok(stream)
 }

@@ -12,11 +12,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::registry::{Host, Origin, Trust};
-use crate::upstream::connect::{ConnectError, Connected, Protocol};
+use crate::upstream::connect::{ConnectError, Connected, Io, Protocol};
 
 /// HTTP/2 as ALPN spells it.
 const ALPN_HTTP2: &[u8] = b"h2";
@@ -78,10 +77,10 @@ impl TlsClients {
     /// # Errors
     /// When the origin's settings are unusable, the handshake fails, or the certificate is not
     /// valid for the origin.
-    pub(super) async fn connect(
+    pub(super) async fn connect<S: Io + 'static>(
         &self,
         origin: &Origin,
-        stream: TcpStream,
+        stream: S,
     ) -> Result<Connected, ConnectError> {
         let setup = ConnectError::TlsSetup;
         let name = server_name(origin).map_err(setup)?;

@@ -13,6 +13,7 @@ mod lifecycle;
 mod memory;
 mod observability;
 mod readme;
+mod rebinding;
 mod reload;
 mod retries;
 mod signatures;
