@@ -86,7 +86,11 @@ fn reason(address: IpAddr, reach: Reach) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => judge_v4(v4, public_only),
         IpAddr::V6(v6) => match embedded_v4(v6) {
-            Some(v4) => judge_v4(v4, public_only),
+            Some(v4) => judge_v4(v4, public_only).or_else(|| {
+                is_local_nat64(v6)
+                    .then_some(RESERVED)
+                    .filter(|_| public_only)
+            }),
             None => forbidden_v6(v6).or_else(|| private_v6(v6).filter(|_| public_only)),
         },
     }
@@ -152,6 +156,12 @@ fn private_v6(address: Ipv6Addr) -> Option<&'static str> {
         // Global unicast is 2000::/3 and nothing else.
         _ => Some(RESERVED),
     }
+}
+
+/// Whether the address is of the prefix for a network's own NAT64 (RFC 8215). Where in it the IPv4
+/// address stands is that network's choice (RFC 6052, 2.2), so no place of it can be called public.
+fn is_local_nat64(address: Ipv6Addr) -> bool {
+    matches!(address.segments(), [0x64, 0xff9b, 1, ..])
 }
 
 /// The IPv4 address that an IPv6 address stands for, where it stands for one.

@@ -52,7 +52,7 @@ impl Network for System {
 
     async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(address).await?;
-        // A request's head and body are separate writes that must not wait for each other.
+        // A request that takes several writes must not wait for the peer between them.
         stream.set_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
             .with_time(KEEPALIVE_AFTER)

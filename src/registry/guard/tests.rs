@@ -195,6 +195,12 @@ fn ranges_that_are_not_public_have_exact_borders() {
         ("2001:1::", "2001:1ff::1", RESERVED),
         ("100::1", "5f00::1", RESERVED),
         ("4000::", "fbff::1", RESERVED),
+        // 169.254.169.254 behind 48 bits, 8.8.8.8 behind 96.
+        (
+            "64:ff9b:1::808:808",
+            "64:ff9b:1:a9fe:a9:fe00:808:808",
+            RESERVED,
+        ),
         ("::1", "::ffff:127.0.0.1", LOOPBACK),
     ] {
         check(first, Some(reason));
