@@ -1,6 +1,7 @@
-//! The front page tells the truth: each of its examples is run as it stands there.
+//! The front page tells the truth: each of its examples is run as it stands there. So does the page
+//! about security: what it names as proof is there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use countersign::test_support::process::{Sidecar, run};
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 use crate::support::{BINARY, code_block, get, metric};
 
 const README: &str = include_str!("../../README.md");
+const SECURITY: &str = include_str!("../../SECURITY.md");
 
 /// The registry of the page in a folder of its own, at the address where the tool really is.
 fn registry(tool: &str) -> (TempDir, PathBuf) {
@@ -115,4 +117,29 @@ fn the_metrics_that_the_page_names_are_there() {
             "{name} is not exposed"
         );
     }
+}
+
+/// Whether a word between backticks or the target of a link is a path of the repository.
+fn is_path(word: &str) -> bool {
+    let folders = [
+        "src/",
+        "tests/",
+        "docs/",
+        "fuzz/",
+        "config/",
+        "examples/",
+        ".ci/",
+    ];
+    folders.iter().any(|folder| word.starts_with(folder)) || word.ends_with(".toml")
+}
+
+#[test]
+fn every_proof_that_the_security_page_names_is_there() {
+    let words = SECURITY.split(['`', '(', ')']).filter(|word| is_path(word));
+    let words: Vec<&str> = words.collect();
+    assert!(words.len() > 20, "{words:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let missing = |word: &&&str| !root.join(word.split('#').next().unwrap()).exists();
+    let missing: Vec<_> = words.iter().filter(missing).collect();
+    assert!(missing.is_empty(), "SECURITY.md names {missing:?}");
 }

@@ -1,6 +1,7 @@
-//! Names that change their answer: every new connection is checked anew, the checked address is the
-//! one that is dialled, and what was refused is counted. The network is in memory, so that a test
-//! sees every look-up and every dial.
+//! Where a call can be made to go, and where not: names that change their answer, addresses in other
+//! spellings, connections that are kept, redirects. Every new connection is checked anew, the checked
+//! address is the one that is dialled, and what was refused is counted. The network is in memory, so
+//! that a test sees every look-up and every dial.
 
 use std::time::Duration;
 
@@ -182,5 +183,30 @@ async fn a_resolver_cannot_hide_an_address_in_another() {
             .expect_refusal(502, "upstream_connect");
         check_dialled(&network, &[]);
         assert_eq!(refused(&world), 1.0, "{spelling}");
+    }
+}
+
+/// The signature is for one recipient. An answer that points elsewhere is the agent's to judge.
+// spec: RESP-1
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn no_redirect_is_followed() {
+    for (status, location) in [
+        (301, "http://169.254.169.254/latest/meta-data/"),
+        (302, "//evil.example/"),
+        (303, "https://evil.example/"),
+        (307, "http://[::ffff:169.254.169.254]/"),
+        (308, "http://127.0.0.1:1/"),
+        (307, "/v1/another"),
+        (308, "file:///etc/passwd"),
+    ] {
+        let tool = FakeTool::script([Step::status(status, &[("location", location)])]);
+        let network = FakeNetwork::resolving(&tool, &[&[PUBLIC]]);
+        let world = Harness::with_tool("a", tool).network(&network).start();
+        let reply = world.call("a", "{}").await;
+        reply.expect_answer(status);
+        assert_eq!(reply.header("location"), location);
+        assert_eq!(reply.attempts(), 1);
+        assert_eq!(world.backend.received().len(), 1);
+        check_dialled(&network, &[PUBLIC]);
     }
 }
