@@ -7,8 +7,6 @@ mod admin;
 mod parts;
 mod worker;
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -21,9 +19,11 @@ use tracing::{info, warn};
 use crate::body::BufferedBytes;
 use crate::clock::Clock;
 use crate::config::{Settings, read_whole};
-use crate::lifecycle::{Drainer, Readiness, drain};
+use crate::lifecycle::{DrainWatch, Drainer, Readiness, drain};
 use crate::registry::{LoadedFrom, Registry, Snapshot};
-use crate::server::{ConnectionSlots, accept_loop, bind};
+use crate::server::{
+    ConnectionSlots, ListenAddress, Listener, Listeners, SocketMode, accept_loop, bind,
+};
 use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::TlsClients;
 
@@ -86,10 +86,8 @@ impl From<anyhow::Error> for StartError {
 /// A sidecar whose listeners are bound and whose registry is loaded. It does not accept yet.
 pub struct Bound {
     parts: Arc<Parts>,
-    listeners: Vec<TcpListener>,
-    admin: TcpListener,
-    agents_address: SocketAddr,
-    admin_address: SocketAddr,
+    agents: Listeners,
+    admin: Listeners,
     watched: Option<Watched>,
 }
 
@@ -118,11 +116,15 @@ pub fn build(
     let buffered = BufferedBytes::new(settings.limits.max_buffered_bytes);
     let metrics = Arc::new(Metrics::new(buffered.clone()));
     let tls = tls_clients(settings.upstream.ca_file.as_deref())?;
-    let listeners = bind(settings.agents.listen, settings.workers.get())
-        .map_err(|error| not_bound("agents.listen", settings.agents.listen, &error))?;
-    let admin = bind(settings.admin.listen, 1)
-        .map_err(|error| not_bound("admin.listen", settings.admin.listen, &error))?
-        .remove(0);
+    let agents = &settings.agents;
+    let agents = listen(
+        "agents.listen",
+        &agents.listen,
+        agents.socket_mode,
+        settings.workers.get(),
+    )?;
+    let admin = &settings.admin;
+    let admin = listen("admin.listen", &admin.listen, admin.socket_mode, 1)?;
     let access_log = match log {
         AccessLogTo::Stdout => {
             AccessLog::to_stdout(settings.log.format, metrics.access_log_dropped())
@@ -130,11 +132,8 @@ pub fn build(
         }
         AccessLogTo::Nowhere => AccessLog::off(),
     };
-    let address = |listener: &TcpListener| listener.local_addr().context("reading a bound address");
     Ok(Bound {
-        agents_address: address(&listeners[0])?,
-        admin_address: address(&admin)?,
-        listeners,
+        agents,
         admin,
         watched,
         parts: Arc::new(Parts {
@@ -192,21 +191,30 @@ fn tls_clients(ca_file: Option<&Path>) -> Result<Arc<TlsClients>, StartError> {
     Ok(Arc::new(clients))
 }
 
-fn not_bound(option: &str, address: SocketAddr, error: &io::Error) -> StartError {
-    StartError::Config(vec![format!(
-        "{option}: {address} cannot be bound: {error}"
-    )])
+/// Binds one of the two addresses; `option` is the one that names it.
+fn listen(
+    option: &str,
+    address: &ListenAddress,
+    mode: SocketMode,
+    count: usize,
+) -> Result<Listeners, StartError> {
+    bind(address, mode, count).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        StartError::Config(vec![format!(
+            "{option}: {address} cannot be bound: {error:#}"
+        )])
+    })
 }
 
 impl Bound {
     /// Where agents call.
-    pub fn agents(&self) -> SocketAddr {
-        self.agents_address
+    pub fn agents(&self) -> &ListenAddress {
+        &self.agents.address
     }
 
     /// Where operators look.
-    pub fn admin(&self) -> SocketAddr {
-        self.admin_address
+    pub fn admin(&self) -> &ListenAddress {
+        &self.admin.address
     }
 
     /// Serves until `stop` completes, then drains and returns.
@@ -218,13 +226,18 @@ impl Bound {
     /// When a worker or the admin side cannot be started, or a worker ends by itself.
     // spec: LIFE-1 LIFE-2
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let parts = self.parts;
+        let Self {
+            parts,
+            agents,
+            admin,
+            watched,
+        } = self;
         let readiness = Readiness::starting();
         let (agents_drain, agents_watch) = drain();
         let (admin_drain, admin_watch) = drain();
         let (lost, mut lost_worker) = mpsc::channel(1);
-        let mut workers = Vec::with_capacity(self.listeners.len());
-        for (number, listener) in self.listeners.into_iter().enumerate() {
+        let mut workers = Vec::with_capacity(agents.listeners.len());
+        for (number, listener) in agents.listeners.into_iter().enumerate() {
             let worker = Worker::start(
                 number,
                 listener,
@@ -236,19 +249,13 @@ impl Bound {
         }
         drop((agents_watch, lost));
 
-        let reloads = self.watched.map(|watched| start_reloads(&parts, watched));
-        let service = Rc::new(admin_door(&parts, readiness.clone(), reloads));
-        let limits = parts.http_limits();
-        let admin = tokio::net::TcpListener::from_std(self.admin).context("admin listener")?;
-        let slots = ConnectionSlots::new(MAX_ADMIN_CONNECTIONS, metrics::Gauge::noop());
-        let accepting = accept_loop(admin, service, limits, slots, ADMIN_FULL, admin_watch);
-        tokio::task::spawn_local(accepting);
+        serve_admin(&parts, admin.listeners, &readiness, watched, admin_watch)?;
         tokio::task::spawn_local(keep_metrics(Arc::clone(&parts.metrics)));
 
         readiness.set_ready();
         info!(
-            agents = %self.agents_address,
-            admin = %self.admin_address,
+            agents = %agents.address,
+            admin = %admin.address,
             workers = workers.len(),
             tools = parts.registry.current().tool_count(),
             "listening"
@@ -260,12 +267,40 @@ impl Bound {
         readiness.set_draining();
         end(&parts, agents_drain, admin_drain).await;
         workers.into_iter().for_each(Worker::join);
+        // Socket files go when nobody is behind them any more.
+        drop((agents.file, admin.file));
         if !parts.access_log.flush(LAST_LINES) {
             warn!("standard output does not take the last lines of the access log");
         }
         info!("ended");
         Ok(())
     }
+}
+
+/// Starts to answer operators, on this thread.
+fn serve_admin(
+    parts: &Arc<Parts>,
+    listeners: Vec<Listener>,
+    readiness: &Readiness,
+    watched: Option<Watched>,
+    drain: DrainWatch,
+) -> anyhow::Result<()> {
+    let reloads = watched.map(|watched| start_reloads(parts, watched));
+    let service = Rc::new(admin_door(parts, readiness.clone(), reloads));
+    let slots = ConnectionSlots::new(MAX_ADMIN_CONNECTIONS, metrics::Gauge::noop());
+    for listener in listeners {
+        let acceptor = listener.acceptor().context("admin listener")?;
+        let accepting = accept_loop(
+            acceptor,
+            Rc::clone(&service),
+            parts.http_limits(),
+            slots.clone(),
+            ADMIN_FULL,
+            drain.clone(),
+        );
+        tokio::task::spawn_local(accepting);
+    }
+    Ok(())
 }
 
 /// Agents first: their operator can watch the drain on the admin listener to its end.

@@ -4,20 +4,26 @@
 //! the service's business. Agents speak HTTP/1.1 to us: HTTP/2 would buy nothing on a loopback hop
 //! and would double the framing to defend.
 
+mod address;
+mod bind;
 mod connection;
 pub mod guard;
 mod linger;
 mod listen;
 mod path;
+mod stream;
 
 use std::future::Future;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 
+pub use address::{ListenAddress, SocketMode};
+pub use bind::{Listeners, bind};
 pub use connection::{HttpLimits, serve_connection};
-pub use listen::{ConnectionSlots, accept_loop, bind};
+pub use listen::{ConnectionSlots, accept_loop};
 pub use path::percent_decode;
+pub use stream::{Acceptor, Listener, Stream};
 
 /// Answers requests. One value serves all connections of one worker.
 pub trait Service: 'static {

@@ -1,7 +1,6 @@
 //! Workers: threads that accept, call and answer, and share nothing but what is read or counted.
 
 use std::io;
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -15,8 +14,8 @@ use crate::body::BodyLimits;
 use crate::call::{Engine, Refusal};
 use crate::lifecycle::DrainWatch;
 use crate::proxy::{Identity, Proxy};
-use crate::server::accept_loop;
 use crate::server::guard::Guard;
+use crate::server::{Listener, accept_loop};
 use crate::telemetry::Telemetry;
 use crate::upstream::{Dialler, Pool, PoolGauges, PoolSettings};
 
@@ -37,7 +36,7 @@ impl Worker {
     /// `lost` is told when the thread ends without having been asked to.
     pub(super) fn start(
         number: usize,
-        listener: TcpListener,
+        listener: Listener,
         parts: Arc<Parts>,
         drain: DrainWatch,
         lost: mpsc::Sender<()>,
@@ -65,7 +64,7 @@ impl Worker {
 }
 
 fn serve(
-    listener: TcpListener,
+    listener: Listener,
     parts: &Parts,
     drain: DrainWatch,
     released: oneshot::Receiver<()>,
@@ -75,12 +74,12 @@ fn serve(
         .max_blocking_threads(MAX_LOOKUPS)
         .build_local(LocalOptions::default())?;
     let ended = runtime.block_on(async move {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let acceptor = listener.acceptor()?;
         let limits = parts.http_limits();
         let service = Rc::new(proxy(parts));
         let slots = parts.slots.clone();
         accept_loop(
-            listener,
+            acceptor,
             service,
             limits,
             slots,

@@ -24,6 +24,7 @@ use crate::cli::settings_from::SettingFlags;
 use crate::cli::signals::{EndSignals, until_signalled};
 use crate::registry::Snapshot;
 use crate::secret::Secret;
+use crate::server::ListenAddress;
 
 use backend::Backend;
 use scene::{AGENT, GOOD_BODY, Stage};
@@ -53,7 +54,8 @@ async fn play(keep_serving: bool, signal: oneshot::Receiver<i32>, out: &mut Out)
     let secret = tools::random_secret()?;
     let (listener, backend_at) = Backend::bind().await.map_err(anyhow::Error::new)?;
     let bound = sidecar(tools::registry(backend_at, &secret)?)?;
-    let (agents, admin) = (bound.agents(), bound.admin());
+    let port = |address: &ListenAddress| address.tcp().expect("the flags below ask for ports");
+    let (agents, admin) = (port(bound.agents()), port(bound.admin()));
     let backend = Backend::new(secret.clone());
     let stage = Stage {
         agents,

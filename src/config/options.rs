@@ -97,10 +97,16 @@ pub static TABLE: &[Setting] = &[
     Setting::new(
         "agents.listen",
         "127.0.0.1:8787",
-        "Where agents connect. Anything but a loopback address needs tokens.",
+        "Where agents connect: IP:PORT or unix:/PATH. What other hosts can reach needs tokens.",
         Kind::Address(|s, v| s.agents.listen = v),
     )
     .flag("listen", "ADDR"),
+    Setting::new(
+        "agents.socket_mode",
+        "\"0600\"",
+        "Who may connect where agents.listen is a socket file; more than owner and group needs tokens.",
+        Kind::SocketMode(|s, v| s.agents.socket_mode = v),
+    ),
     Setting::new(
         "agents.default_id",
         "agent",
@@ -128,7 +134,7 @@ pub static TABLE: &[Setting] = &[
     Setting::new(
         "agents.allow_unauthenticated",
         "false",
-        "Lets everyone who can reach a non-loopback address sign calls without a token.",
+        "Lets everyone who can reach agents.listen have calls signed without a token.",
         Kind::Boolean(|s, v| s.agents.allow_unauthenticated = v),
     ),
     Setting::new(
@@ -142,10 +148,16 @@ pub static TABLE: &[Setting] = &[
     Setting::new(
         "admin.listen",
         "127.0.0.1:8788",
-        "Where the Tools API, metrics and health checks are served.",
+        "Where the Tools API, metrics and health checks are served: IP:PORT or unix:/PATH.",
         Kind::Address(|s, v| s.admin.listen = v),
     )
     .flag("admin-listen", "ADDR"),
+    Setting::new(
+        "admin.socket_mode",
+        "\"0600\"",
+        "Who may connect where admin.listen is a socket file.",
+        Kind::SocketMode(|s, v| s.admin.socket_mode = v),
+    ),
     Setting::new(
         "admin.token",
         "\"\"",

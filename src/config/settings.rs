@@ -7,7 +7,7 @@
 mod sources;
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tracing::Level;
 use crate::config::problem::Problem;
 use crate::ids::AgentId;
 use crate::secret::Secret;
+use crate::server::{ListenAddress, SocketMode};
 use crate::telemetry::LogFormat;
 
 use sources::Resolution;
@@ -49,7 +50,9 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
     /// The address to listen on.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// Who may connect where that is a socket file.
+    pub socket_mode: SocketMode,
     /// Who calls when a call does not say.
     pub default_id: AgentId,
     /// Empty when no token is needed.
@@ -58,7 +61,7 @@ pub struct AgentSettings {
     pub allowed_origins: Vec<Box<str>>,
     /// Host names in lower case.
     pub allowed_hosts: Vec<Box<str>>,
-    /// Whether a non-loopback address may go without tokens.
+    /// Whether an address that more can reach than this user may go without tokens.
     pub allow_unauthenticated: bool,
     /// Connections at a time, over all workers; at least one.
     pub max_connections: usize,
@@ -77,7 +80,9 @@ pub struct AgentToken {
 #[derive(Clone, Debug)]
 pub struct AdminSettings {
     /// The address to listen on.
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// Who may connect where that is a socket file.
+    pub socket_mode: SocketMode,
     /// The API's bearer token; the API is disabled without one.
     pub token: Option<Secret>,
 }
@@ -165,10 +170,11 @@ impl Settings {
 
     /// What the defaults are written over.
     fn unset() -> Self {
-        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let nowhere = ListenAddress::Tcp((Ipv4Addr::UNSPECIFIED, 0).into());
         Self {
             agents: AgentSettings {
-                listen: nowhere,
+                listen: nowhere.clone(),
+                socket_mode: SocketMode::OWNER,
                 default_id: "-".parse().expect("a hyphen is visible ASCII"),
                 tokens: Vec::new(),
                 allowed_origins: Vec::new(),
@@ -178,6 +184,7 @@ impl Settings {
             },
             admin: AdminSettings {
                 listen: nowhere,
+                socket_mode: SocketMode::OWNER,
                 token: None,
             },
             registry: RegistrySettings {

@@ -3,7 +3,6 @@
 //! A message states the rule and never the value, which may be a misplaced secret.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use crate::config::settings::{AgentToken, Settings};
 use crate::ids::AgentId;
 use crate::registry::Rule;
 use crate::secret::Secret;
+use crate::server::{ListenAddress, SocketMode};
 
 /// The shortest token of an agent, in bytes: 128 bits where every byte is random.
 const AGENT_TOKEN_BYTES: usize = 16;
@@ -38,8 +38,10 @@ pub enum Kind {
         /// Where it goes; one of `words`.
         set: fn(&mut Settings, &str),
     },
-    /// An IP address with a port.
-    Address(fn(&mut Settings, SocketAddr)),
+    /// An IP address with a port, or a socket file.
+    Address(fn(&mut Settings, ListenAddress)),
+    /// The permissions of a socket file.
+    SocketMode(fn(&mut Settings, SocketMode)),
     /// The name of an agent.
     AgentId(fn(&mut Settings, AgentId)),
     /// The path of a file.
@@ -155,6 +157,7 @@ impl Kind {
         match self {
             Self::Word { words, set } => set(settings, words.iter().find(|word| **word == text)?),
             Self::Address(set) => set(settings, text.parse().ok()?),
+            Self::SocketMode(set) => set(settings, text.parse().ok()?),
             Self::AgentId(set) => set(settings, text.parse().ok()?),
             Self::Path(set) => set(settings, path(text, base)?),
             Self::Folder(set) => set(settings, path(text, Path::new(""))?),
@@ -202,9 +205,8 @@ impl Kind {
             }
             Self::Boolean(_) => "must be true or false".into(),
             Self::Word { words, .. } => Rule::OneOf(words).to_string(),
-            Self::Address(_) => {
-                "must be an IP address with a port, such as 127.0.0.1:8787 or [::1]:8787".into()
-            }
+            Self::Address(_) => ListenAddress::RULE.into(),
+            Self::SocketMode(_) => SocketMode::RULE.into(),
             Self::AgentId(_) => "must be 1 to 128 visible ASCII characters".into(),
             Self::Path(_) | Self::OptionalPath(_) => "must be the path of a file".into(),
             Self::Folder(_) => "must be the path of a folder".into(),

@@ -17,6 +17,7 @@ use crate::config::options::{Fault, Item, Kind, Setting, Value};
 use crate::config::problem::{Position, Problem, Severity};
 use crate::config::settings::{BadSettings, Settings};
 use crate::secret::Secret;
+use crate::server::ListenAddress;
 
 /// What [`Settings::resolve`] reads. The default is nothing but the defaults.
 #[derive(Default)]
@@ -110,23 +111,9 @@ impl Resolution {
         if self.file_is_lost {
             return;
         }
-        let agents = &self.settings.agents;
-        let listen = agents.listen;
-        let open = agents.tokens.is_empty() && !agents.allow_unauthenticated;
-        // spec: BIND-1
-        if open && !listen.ip().to_canonical().is_loopback() {
-            self.contradiction(
-                &[
-                    "agents.listen",
-                    "agents.tokens",
-                    "agents.allow_unauthenticated",
-                ],
-                "without agents.tokens, whoever reaches this address could have calls signed; \
-                 listen on a loopback address such as 127.0.0.1, set agents.tokens, \
-                 or say agents.allow_unauthenticated: true",
-            );
-        }
-        if listen == self.settings.admin.listen && listen.port() != 0 {
+        self.judge_reach();
+        let (agents, admin) = (&self.settings.agents, &self.settings.admin);
+        if agents.listen.collides_with(&admin.listen) {
             self.contradiction(
                 &["admin.listen", "agents.listen"],
                 "must differ from agents.listen, since each needs an address of its own",
@@ -138,6 +125,40 @@ impl Resolution {
                 &["limits.max_buffered_bytes", "limits.max_body_bytes"],
                 "must be at least limits.max_body_bytes, or the largest body never fits",
             );
+        }
+    }
+
+    /// Whether somebody besides this user could have calls signed without a token.
+    // spec: BIND-1
+    fn judge_reach(&mut self) {
+        let agents = &self.settings.agents;
+        if !agents.tokens.is_empty() || agents.allow_unauthenticated {
+            return;
+        }
+        match &agents.listen {
+            ListenAddress::Tcp(address) if !address.ip().to_canonical().is_loopback() => self
+                .contradiction(
+                    &[
+                        "agents.listen",
+                        "agents.tokens",
+                        "agents.allow_unauthenticated",
+                    ],
+                    "without agents.tokens, whoever reaches this address could have calls signed; \
+                     listen on a loopback address such as 127.0.0.1, set agents.tokens, \
+                     or say agents.allow_unauthenticated: true",
+                ),
+            ListenAddress::Unix(_) if agents.socket_mode.admits_others() => self.contradiction(
+                &[
+                    "agents.socket_mode",
+                    "agents.listen",
+                    "agents.tokens",
+                    "agents.allow_unauthenticated",
+                ],
+                "without agents.tokens, every user of this host could have calls signed; \
+                 end the mode in 0, set agents.tokens, \
+                 or say agents.allow_unauthenticated: true",
+            ),
+            ListenAddress::Tcp(_) | ListenAddress::Unix(_) => {}
         }
     }
 
@@ -207,6 +228,7 @@ fn value_of(kind: &Kind, text: &str) -> Value {
         }
         Kind::Word { .. }
         | Kind::Address(_)
+        | Kind::SocketMode(_)
         | Kind::AgentId(_)
         | Kind::Path(_)
         | Kind::Folder(_)

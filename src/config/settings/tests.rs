@@ -59,10 +59,10 @@ fn without_any_source_the_defaults_hold() {
     settings.workers = NonZeroUsize::MIN;
     // The values of the contract, written out.
     let expected = "Settings { \
-        agents: AgentSettings { listen: 127.0.0.1:8787, default_id: AgentId(agent), tokens: [], \
+        agents: AgentSettings { listen: Tcp(127.0.0.1:8787), socket_mode: SocketMode(0600), default_id: AgentId(agent), tokens: [], \
         allowed_origins: [], allowed_hosts: [], allow_unauthenticated: false, \
         max_connections: 4096 }, \
-        admin: AdminSettings { listen: 127.0.0.1:8788, token: None }, \
+        admin: AdminSettings { listen: Tcp(127.0.0.1:8788), socket_mode: SocketMode(0600), token: None }, \
         registry: RegistrySettings { path: \"tools.yaml\", secrets_dir: \"secrets\", poll_interval: 5s }, \
         limits: LimitSettings { max_body_bytes: 10485760, max_buffered_bytes: 268435456, \
         head_timeout: 10s, body_timeout: 30s, max_head_bytes: 65536 }, \
@@ -95,10 +95,10 @@ fn an_empty_file_and_empty_sections_say_nothing() {
 #[test]
 fn every_setting_of_the_file_arrives() {
     let settings = World::new(
-        "agents:\n  listen: 0.0.0.0:1\n  default_id: me\n  tokens: { one: \"${T:-0123456789abcdef}\" }\n  \
+        "agents:\n  listen: 0.0.0.0:1\n  socket_mode: \"0660\"\n  default_id: me\n  tokens: { one: \"${T:-0123456789abcdef}\" }\n  \
          allowed_origins: [https://App.example.com, 'http://localhost:6274']\n  \
          allowed_hosts: [Agents.Example]\n  max_connections: 7\n\
-         admin: { listen: '[::1]:2', token: admin-token }\n\
+         admin: { listen: unix:/run/admin.sock, socket_mode: 0640, token: admin-token }\n\
          registry: { path: r/t.yaml, secrets_dir: keys, poll_interval_ms: 250 }\n\
          limits: { max_body_bytes: 1, max_buffered_bytes: 2, head_timeout_ms: 300, \
          body_timeout_ms: 400, max_head_bytes: 8192 }\n\
@@ -110,12 +110,12 @@ fn every_setting_of_the_file_arrives() {
     let folder = settings.folder.path().display().to_string();
     let got = format!("{:?}", settings.settings());
     let expected = "Settings { \
-        agents: AgentSettings { listen: 0.0.0.0:1, default_id: AgentId(me), \
+        agents: AgentSettings { listen: Tcp(0.0.0.0:1), socket_mode: SocketMode(0660), default_id: AgentId(me), \
         tokens: [AgentToken { agent: AgentId(one), token: Secret(***) }], \
         allowed_origins: [\"https://app.example.com\", \"http://localhost:6274\"], \
         allowed_hosts: [\"agents.example\"], allow_unauthenticated: false, \
         max_connections: 7 }, \
-        admin: AdminSettings { listen: [::1]:2, token: Some(Secret(***)) }, \
+        admin: AdminSettings { listen: Unix(\"/run/admin.sock\"), socket_mode: SocketMode(0640), token: Some(Secret(***)) }, \
         registry: RegistrySettings { path: \"FOLDER/r/t.yaml\", secrets_dir: \"keys\", poll_interval: 250ms }, \
         limits: LimitSettings { max_body_bytes: 1, max_buffered_bytes: 2, \
         head_timeout: 300ms, body_timeout: 400ms, max_head_bytes: 8192 }, \
@@ -198,9 +198,10 @@ fn every_source_tells_all_that_is_wrong_with_it() {
     .variable("COUNTERSIGN_LOG_LEVL", "info")
     .flag("admin-listen", "8788")
     .refused(&[
-        "s.yaml:2:11: agents.listen: must be an IP address with a port, such as 127.0.0.1:8787 or [::1]:8787",
+        "s.yaml:2:11: agents.listen: must be an IP address with a port, such as 127.0.0.1:8787 or [::1]:8787, \
+         or unix: and an absolute path of at most 107 bytes, such as unix:/run/countersign/agents.sock",
         "s.yaml:3:3: agents.max_connectoins: unknown field, did you mean max_connections? (allowed here: listen, \
-         default_id, tokens, allowed_origins, allowed_hosts, allow_unauthenticated, max_connections)",
+         socket_mode, default_id, tokens, allowed_origins, allowed_hosts, allow_unauthenticated, max_connections)",
         "s.yaml:4:16: agents.tokens: must be at least 16 visible ASCII characters, since it travels in a header",
         "s.yaml:4:47: agents.tokens: this token is another agent's already",
         "s.yaml:5:21: agents.allowed_origins: must be an origin without a path, such as https://app.example.com",
@@ -212,7 +213,8 @@ fn every_source_tells_all_that_is_wrong_with_it() {
         "COUNTERSIGN_LIMITS_MAX_HEAD_BYTES: limits.max_head_bytes: must be between 8192 and 1048576 bytes",
         "COUNTERSIGN_LOG_LEVL: unknown setting; COUNTERSIGN_ is reserved for COUNTERSIGN_LOG_LEVEL, \
          COUNTERSIGN_LOG_FORMAT",
-        "--admin-listen: admin.listen: must be an IP address with a port, such as 127.0.0.1:8787 or [::1]:8787",
+        "--admin-listen: admin.listen: must be an IP address with a port, such as 127.0.0.1:8787 or [::1]:8787, \
+         or unix: and an absolute path of at most 107 bytes, such as unix:/run/countersign/agents.sock",
     ]);
 }
 
@@ -281,12 +283,62 @@ fn an_open_address_needs_tokens_or_the_operators_word() {
     }
 }
 
+// spec: BIND-1
+#[test]
+fn a_socket_file_for_everybody_needs_tokens_or_the_operators_word() {
+    const REFUSAL: &str = "agents.socket_mode: without agents.tokens, every user of this host could \
+        have calls signed; end the mode in 0, set agents.tokens, \
+        or say agents.allow_unauthenticated: true";
+    let world = |mode: &str, more: &str| {
+        let yaml = format!("agents: {{ socket_mode: {mode}, listen: unix:/a.sock{more} }}");
+        World::new(&yaml)
+    };
+    for open in ["0666", "0662", "\"0664\"", "602"] {
+        world(open, "").refused(&[&format!("s.yaml:1:24: {REFUSAL}")]);
+        world(open, ", tokens: { a: 0123456789abcdef }").settings();
+        world(open, ", allow_unauthenticated: true").settings();
+        // Nobody connects to the mode of a port.
+        world(open, "").flag("listen", "127.0.0.1:1").settings();
+    }
+    for closed in ["0600", "0660", "0770", "\"0640\"", "0000"] {
+        world(closed, "").settings();
+    }
+    World::new("")
+        .variable("COUNTERSIGN_AGENTS_SOCKET_MODE", "0666")
+        .flag("listen", "unix:/a.sock")
+        .refused(&[&format!("COUNTERSIGN_AGENTS_SOCKET_MODE: {REFUSAL}")]);
+    // The Tools API has a token of its own, and metrics and health have none on a port either.
+    World::new("admin: { listen: unix:/a.sock, socket_mode: 0666 }").settings();
+}
+
+// spec: CONF-1
+#[test]
+fn a_mode_that_is_none_is_refused() {
+    const RULE: &str = "must be three octal digits with or without a 0 before them, such as \
+        \"0600\" or \"0660\", the last one without the execute bit";
+    World::new("agents: { socket_mode: 0o660 }\nadmin: { socket_mode: 384 }").refused(&[
+        &format!("s.yaml:1:24: agents.socket_mode: {RULE}"),
+        &format!("s.yaml:2:23: admin.socket_mode: {RULE}"),
+    ]);
+    World::new("")
+        .variable("COUNTERSIGN_ADMIN_SOCKET_MODE", "0777")
+        .refused(&[&format!(
+            "COUNTERSIGN_ADMIN_SOCKET_MODE: admin.socket_mode: {RULE}"
+        )]);
+}
+
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
     World::new("agents: { listen: 127.0.0.1:8788 }").refused(&[
         "s.yaml:1:19: admin.listen: must differ from agents.listen, since each needs an address \
          of its own",
     ]);
+    World::new("agents: { listen: unix:/run/a.sock }")
+        .flag("admin-listen", "unix:/run//a.sock")
+        .refused(&[
+            "--admin-listen: admin.listen: must differ from agents.listen, since each needs an \
+             address of its own",
+        ]);
     let any_port = World::new("").flag("listen", "127.0.0.1:0");
     any_port.flag("admin-listen", "127.0.0.1:0").settings();
     World::new("limits: { max_body_bytes: 1073741824 }").refused(&[

@@ -154,6 +154,7 @@ fn read(reading: &mut Reading<'_>, kind: &Kind, field: Field<'_>) -> Option<Valu
         }
         Kind::Word { .. }
         | Kind::Address(_)
+        | Kind::SocketMode(_)
         | Kind::AgentId(_)
         | Kind::Path(_)
         | Kind::Folder(_)
