@@ -13,9 +13,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
+use crate::cli::client::{self, Peer};
 use crate::cli::failure::{Ended, Failure, exit};
+use crate::cli::input;
 use crate::cli::out::Out;
-use crate::cli::{client, input};
 use crate::headers::{
     X_COUNTERSIGN_ATTEMPTS, X_COUNTERSIGN_ERROR, X_ONCEONLY_AGENT_ID, X_REQUEST_ID,
 };
@@ -38,7 +39,7 @@ pub struct Arguments {
     /// Call as this agent [default: who the token or the sidecar says]
     #[arg(long, value_name = "ID")]
     agent: Option<AgentId>,
-    /// Where the sidecar listens for agents
+    /// Where the sidecar listens for agents: http://HOST:PORT or unix:/PATH
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787")]
     url: String,
     /// Print one JSON object with status, attempts, request id and body
@@ -48,10 +49,10 @@ pub struct Arguments {
 
 /// Calls the tool and prints its answer.
 pub fn run(arguments: Arguments, out: &mut Out) -> Ended {
-    let authority = client::authority("--url", &arguments.url)?;
+    let peer = Peer::read("--url", &arguments.url)?;
     let request = request(&arguments)?;
     client::runtime()?.block_on(async {
-        let answer = client::send(&authority, request)
+        let answer = client::send(&peer, request)
             .await
             .map_err(|error| Failure::No(format!("{error:#}")))?;
         if arguments.json {

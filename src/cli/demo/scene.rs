@@ -170,7 +170,7 @@ impl Stage {
     ) -> anyhow::Result<Scene> {
         let path = request.uri().path().to_owned();
         self.backend.take_seen();
-        let answer = client::send(&to.to_string(), request).await?;
+        let answer = client::send(&to.into(), request).await?;
         let (head, answered) = answer.into_parts();
         let answered = client::collect(answered).await?;
         let text = |name| Some(head.headers.get(name)?.to_str().ok()?.to_owned());

@@ -11,9 +11,10 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use serde::de::IgnoredAny;
 
+use crate::cli::client::{self, Peer};
 use crate::cli::failure::Failure;
+use crate::cli::secret_from;
 use crate::cli::tools::request::Ask;
-use crate::cli::{client, secret_from};
 use crate::secret::Secret;
 
 /// The variable that holds the admin token; also the setting's own, so that one shell can have both.
@@ -25,7 +26,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The options that say where the API is and who asks.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Where the sidecar listens for operators
+    /// Where the sidecar listens for operators: http://HOST:PORT or unix:/PATH
     #[arg(
         long,
         value_name = "URL",
@@ -40,7 +41,7 @@ pub struct Options {
 
 /// A sidecar's Tools API.
 pub struct Api {
-    authority: String,
+    peer: Peer,
     bearer: Option<HeaderValue>,
     /// Where the token is from, for whoever has to correct it.
     token_from: String,
@@ -70,7 +71,7 @@ impl Api {
     /// When the address is none of a sidecar, or the token cannot be read or be a token. That there
     /// is none is for the sidecar to refuse, which knows whether it has one.
     pub fn new(options: &Options) -> Result<Self, Failure> {
-        let authority = client::authority("--admin-url", &options.admin_url)?;
+        let peer = Peer::read("--admin-url", &options.admin_url)?;
         let (token, token_from) = match &options.token_file {
             Some(path) => (
                 Some(secret_from::from_file(path)?),
@@ -89,7 +90,7 @@ impl Api {
             ))
         })?;
         Ok(Self {
-            authority,
+            peer,
             bearer,
             token_from,
         })
@@ -97,7 +98,7 @@ impl Api {
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("http://{}", self.authority)
+        self.peer.to_string()
     }
 
     /// Where the token is from: a variable or a file.
@@ -113,7 +114,7 @@ impl Api {
     pub async fn send(&self, ask: Ask) -> Result<Answer, Failure> {
         let exchange = async {
             let request = self.request(ask)?;
-            let answer = client::send(&self.authority, request).await?;
+            let answer = client::send(&self.peer, request).await?;
             let status = answer.status();
             let body = client::collect(answer.into_body()).await?;
             let from = self.url();
