@@ -81,7 +81,7 @@ pub fn bind(
 }
 
 /// One socket for everybody: it has one queue, and whichever worker is awake first takes the
-/// connection. `SO_REUSEPORT` has no meaning for socket files (docs/decisions/0010).
+/// connection. `SO_REUSEPORT` has no meaning for socket files (docs/decisions/0011).
 fn share(socket: UnixListener, count: usize) -> io::Result<Vec<Listener>> {
     let more = (1..count).map(|_| socket.try_clone()).collect::<Vec<_>>();
     let all = std::iter::once(Ok(socket)).chain(more);

@@ -1,6 +1,7 @@
 //! An agent: sends one request on one connection and keeps the whole answer.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -8,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Body;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 /// Sends any request over a fresh byte stream. `Host` is added where it is missing.
 ///
@@ -41,6 +42,17 @@ where
 /// When it cannot be reached or does not answer.
 pub async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Reply {
     let stream = TcpStream::connect(address)
+        .await
+        .expect("the listener is there");
+    send_over(stream, request).await.expect("an answer")
+}
+
+/// Sends one request to a socket file.
+///
+/// # Panics
+/// When it cannot be reached or does not answer.
+pub async fn send_to_file(path: &Path, request: Request<Full<Bytes>>) -> Reply {
+    let stream = UnixStream::connect(path)
         .await
         .expect("the listener is there");
     send_over(stream, request).await.expect("an answer")

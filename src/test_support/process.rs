@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -32,14 +32,33 @@ impl Lines {
     }
 }
 
-/// `countersign serve` on free ports. Killed on drop.
+/// Where a sidecar can be told to listen.
+pub trait Place: Sized {
+    /// Reads an address as the sidecar writes it.
+    fn read(text: &str) -> Option<Self>;
+}
+
+impl Place for SocketAddr {
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// A socket file.
+impl Place for PathBuf {
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix("unix:").map(Self::from)
+    }
+}
+
+/// `countersign serve`, on free ports unless it was started on socket files. Killed on drop.
 #[derive(Debug)]
-pub struct Sidecar {
+pub struct Sidecar<A = SocketAddr> {
     child: Child,
     /// Where agents call.
-    pub agents: SocketAddr,
+    pub agents: A,
     /// Where operators look.
-    pub admin: SocketAddr,
+    pub admin: A,
     /// The access log.
     pub stdout: Lines,
     /// The diagnostics.
@@ -73,19 +92,45 @@ impl Sidecar {
     /// # Panics
     /// When it does not come up.
     pub fn start_as(
+        command: Command,
+        registry: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let places = ["127.0.0.1:0", "127.0.0.1:0"];
+        Self::start_at(places, command, registry, arguments, environment)
+    }
+}
+
+impl Sidecar<PathBuf> {
+    /// The same at `agents.sock` and `admin.sock` in `folder`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_on_sockets(
+        command: Command,
+        folder: &Path,
+        registry: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let place = |name| format!("unix:{}", folder.join(name).display());
+        let (agents, admin) = (place("agents.sock"), place("admin.sock"));
+        let places = [agents.as_str(), &admin];
+        Self::start_at(places, command, registry, arguments, environment)
+    }
+}
+
+impl<A: Place> Sidecar<A> {
+    fn start_at(
+        [agents, admin]: [&str; 2],
         mut command: Command,
         registry: &Path,
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
         let mut child = command
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-            ])
+            .args(["serve", "--listen", agents, "--admin-listen", admin])
             .args([OsStr::new("--registry"), registry.as_os_str()])
             .args(arguments)
             .envs(environment.iter().copied())
@@ -112,7 +157,9 @@ impl Sidecar {
             stderr,
         }
     }
+}
 
+impl<A> Sidecar<A> {
     /// Sends a signal by its name, such as `TERM`.
     ///
     /// # Panics
@@ -162,7 +209,7 @@ impl Sidecar {
     }
 }
 
-impl Drop for Sidecar {
+impl<A> Drop for Sidecar<A> {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
@@ -171,10 +218,10 @@ impl Drop for Sidecar {
 }
 
 /// Reads the line that says where the sidecar listens.
-fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+fn addresses<A: Place>(line: &str) -> Option<(A, A)> {
     let json: serde_json::Value = serde_json::from_str(line).ok()?;
     let fields = json.get("fields").unwrap_or(&json);
-    let address = |name: &str| fields.get(name)?.as_str()?.parse().ok();
+    let address = |name: &str| A::read(fields.get(name)?.as_str()?);
     Some((address("agents")?, address("admin")?))
 }
 

@@ -22,4 +22,5 @@ mod support;
 mod tls;
 mod tool_urls;
 mod tools_api;
+mod unix_sockets;
 mod verifying;
