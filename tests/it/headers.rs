@@ -19,7 +19,7 @@ async fn forwarded(world: &World, fields: &str) -> Received {
         "POST /tools/t HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}Content-Length: 2\r\n\r\n{{}}"
     );
     let (head, _) = raw(world, &request).await;
-    assert_eq!(head.start_line, "HTTP/1.1 200 Scripted");
+    assert_eq!(head.start_line, "HTTP/1.1 200 OK");
     world.backend.received().pop().unwrap()
 }
 
