@@ -22,7 +22,7 @@ async fn a_client_that_waits_is_asked_for_its_body() {
     assert_eq!(client.arrived().await, CONTINUE.as_bytes());
     client.send(b"one").await;
     client.half_close().await;
-    let answer = [OK, "content-length: 8\r\nconnection: close\r\n\r\n/a 3 one"];
+    let answer = [OK, "content-length: 8\r\n\r\n/a 3 one"];
     assert_answers(&client.rest().await, &answer);
 }
 
