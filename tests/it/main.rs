@@ -23,4 +23,5 @@ mod tls;
 mod tool_urls;
 mod tools_api;
 mod unix_sockets;
+mod unreadable;
 mod verifying;
