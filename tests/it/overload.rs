@@ -1,6 +1,7 @@
-//! What protects a tool, through the real door and in paused time: places, rates and circuits, over
-//! all workers and across reloads.
+//! What happens under too much load, through the real door and in paused time: room for bodies, and
+//! the places, rates and circuits of tools, over all workers and across reloads.
 
+mod bodies;
 mod circuit;
 mod flapping;
 mod places;
