@@ -146,7 +146,7 @@ async fn an_answer_is_kept_for_the_case_that_others_open_it_during_the_wait() {
 
 // spec: LIMIT-3
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_retry_finds_its_connection_again() {
+async fn a_retry_uses_the_connection_of_the_answer_it_replaces() {
     let busy = Step::status(503, &[("Retry-After", "5")]);
     let backend = FakeTool::script([Step::ok(), Step::ok(), busy, Step::ok()]);
     let world = Harness::with_tool("t", backend).retries(1).spec(|spec| {
@@ -156,7 +156,8 @@ async fn a_retry_finds_its_connection_again() {
     for _ in 0..3 {
         world.call("t", "a").await.expect_answer(200);
     }
-    // The one before the retry was idle for longer than it may be; it was given back, not cut.
+    // The answer that was kept during the wait was read to its end before the retry.
+    assert_eq!(world.backend.connections(), 1);
     assert_eq!(world.backend.received().len(), 4);
 }
 
