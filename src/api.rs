@@ -29,6 +29,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
 
+use crate::body::BodyLimits;
 use crate::registry::{Reach, Registry};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
@@ -54,6 +55,8 @@ pub struct AdminApi {
     token: Option<AdminToken>,
     metrics: Arc<Metrics>,
     tools: Tools,
+    /// What the registry's state says about room for bodies.
+    bodies: BodyLimits,
     readiness: Readiness,
     reload: Reload,
 }
@@ -66,6 +69,7 @@ impl AdminApi {
         token: Option<&Secret>,
         metrics: Arc<Metrics>,
         registry: Arc<Registry>,
+        bodies: BodyLimits,
         readiness: Readiness,
         reload: Reload,
     ) -> Self {
@@ -77,6 +81,7 @@ impl AdminApi {
                 edit: None,
                 reach: Reach::PublicOnly,
             },
+            bodies,
             readiness,
             reload,
         }
@@ -156,15 +161,19 @@ impl AdminApi {
     {
         let (head, body) = request.into_parts();
         let done = match action {
-            Action::Metrics => Ok(reply::exposition(self.metrics.render())),
+            Action::Metrics => {
+                let snapshot = self.tools.registry.current();
+                self.metrics.circuit_states(snapshot.circuit_states());
+                Ok(reply::exposition(self.metrics.render()))
+            }
             Action::Health => Ok(reply::text(StatusCode::OK, "ok")),
             Action::Ready => Ok(match (self.readiness)() {
                 Ok(()) => reply::text(StatusCode::OK, "ready"),
                 Err(reason) => reply::text(StatusCode::SERVICE_UNAVAILABLE, reason),
             }),
-            Action::Registry => Ok(registry::status(&self.tools.registry)),
+            Action::Registry => Ok(registry::status(&self.tools.registry, &self.bodies)),
             Action::Reload => Ok(match (self.reload)().await {
-                Ok(()) => registry::status(&self.tools.registry),
+                Ok(()) => registry::status(&self.tools.registry, &self.bodies),
                 Err(errors) => registry::refused(&errors),
             }),
             Action::Describe => Ok(reply::json(StatusCode::OK, &openapi::document())),

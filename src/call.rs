@@ -5,6 +5,7 @@
 //! retries, the account of the call and every refusal live here once.
 
 mod attempt;
+mod breaker;
 mod head;
 mod refusal;
 mod relay;
@@ -20,12 +21,12 @@ use tokio::time::Instant;
 
 use crate::body::{BodyLimits, CaptureError, Captured};
 use crate::ids::{AgentId, RequestId, ToolName};
-use crate::registry::{Registry, Tool};
+use crate::registry::{Place, Registry, Tool};
 use crate::telemetry::{CallRecord, Telemetry, TraceContext};
 use crate::upstream::Pool;
 
 pub use head::Addition;
-pub use refusal::Refusal;
+pub use refusal::{Overload, Refusal};
 pub use relay::{Relay, RelayError};
 
 /// A door's request, understood but not yet decided upon.
@@ -82,7 +83,7 @@ impl Engine {
         let result = self.attempts(call, &mut record).await;
         let attempts = record.attempts();
         let result = match result {
-            Ok(answer) => Ok(Relay::start(answer, record)),
+            Ok((answer, place)) => Ok(Relay::start(answer, place, record)),
             Err(refusal) => {
                 refusal.report(record);
                 Err(refusal)
@@ -96,7 +97,7 @@ impl Engine {
         &self,
         call: Call<B>,
         record: &mut CallRecord,
-    ) -> Result<attempt::Answer, Refusal>
+    ) -> Result<(attempt::Answer, Option<Place>), Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -112,19 +113,23 @@ impl Engine {
         )?
         .request_id(&call.request_id)
         .trace(call.trace);
+        admit(&tool, record)?;
         let body = self.capture(call.body, &tool, record).await?;
+        let deadline = tool.deadline.map(|deadline| Instant::now() + deadline);
+        let place = place(&tool, deadline, record).await?;
         let attempts = attempt::Attempts {
             pool: &self.pool,
             clock: self.telemetry.clock,
             tool: &tool,
             template: &template,
             body: &body,
-            deadline: tool.deadline.map(|deadline| Instant::now() + deadline),
+            deadline,
         };
         tool.budget().deposit();
-        attempts
+        let answer = attempts
             .run(retry::Policy::of(&tool, repeatable), record)
-            .await
+            .await?;
+        Ok((answer, place))
     }
 
     fn resolve<B>(&self, call: &Call<B>, record: &mut CallRecord) -> Result<Arc<Tool>, Refusal> {
@@ -154,11 +159,50 @@ impl Engine {
         let captured = Captured::read(body, &self.body_limits, tool.signer.begin()).await;
         let captured = captured.map_err(|error| match error {
             CaptureError::TooLarge { max_bytes } => Refusal::BodyTooLarge { max_bytes },
-            CaptureError::Overloaded => Refusal::Overloaded,
+            CaptureError::Overloaded => Refusal::Overloaded(Overload::BufferedBytes),
             CaptureError::TimedOut { timeout } => Refusal::RequestTimeout { timeout },
             CaptureError::Broken(_) => Refusal::BadRequest("the body ended early or is malformed"),
         })?;
         record.captured(captured.size(), started.elapsed());
         Ok(captured)
     }
+}
+
+/// Refuses what the tool's circuit or rate would refuse, while that costs nothing yet.
+// spec: LIMIT-2 LIMIT-3
+fn admit(tool: &Tool, record: &mut CallRecord) -> Result<(), Refusal> {
+    // In this order: a call that is not going to be made must not use up a token.
+    breaker::admit(tool, record)?;
+    let Some(rate) = &tool.protection.rate else {
+        return Ok(());
+    };
+    rate.take().map_err(|retry_after| {
+        record.rate_limited();
+        Refusal::RateLimited { retry_after }
+    })
+}
+
+/// Takes one of the tool's places, where it has a number of them.
+///
+/// Dropping the future leaves the queue.
+// spec: LIMIT-1
+async fn place(
+    tool: &Tool,
+    deadline: Option<Instant>,
+    record: &mut CallRecord,
+) -> Result<Option<Place>, Refusal> {
+    let Some(concurrency) = &tool.protection.concurrency else {
+        return Ok(None);
+    };
+    if let Some(place) = concurrency.places.try_take() {
+        record.not_queued();
+        return Ok(Some(place));
+    }
+    record.queue_joined();
+    let waited = concurrency.places.take(concurrency.patience, deadline);
+    let place = waited.await;
+    record.queue_left();
+    place
+        .map(Some)
+        .map_err(|_| Refusal::Overloaded(Overload::Concurrency))
 }

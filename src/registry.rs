@@ -6,18 +6,28 @@
 //! registry from beginning to end. Reading files is left to `config`.
 
 mod budget;
+mod circuit;
 mod guard;
 mod origin;
+mod places;
+mod protection;
+mod rate;
 mod retry_on;
 mod snapshot;
 mod spec;
 mod tool;
 mod trust;
 
+pub use circuit::{Circuit, CircuitState, IsOpen, Trial, Turn};
 pub use guard::{ForbiddenAddress, check_address, forbidden};
 pub use origin::{Host, Origin, Reach, TransportScheme};
+pub use places::Place;
+pub use protection::Concurrency;
+pub use rate::RateLimiter;
 pub use retry_on::RetryOn;
 pub use snapshot::{LoadedFrom, Registry, Snapshot, SnapshotBuilder};
-pub use spec::{AuthSpec, Rule, TlsSpec, ToolSpec, Violation, limits};
+pub use spec::{
+    AuthSpec, CircuitBreakerSpec, RateLimitSpec, Rule, TlsSpec, ToolSpec, Violation, limits,
+};
 pub use tool::Tool;
 pub use trust::Trust;

@@ -13,7 +13,7 @@ mod trace;
 
 pub use access_log::{AccessLog, LogFormat};
 pub use metrics::{Metrics, RegistryReload, ToolMetrics};
-pub use outcome::{AttemptOutcome, CallOutcome, Door};
+pub use outcome::{AttemptOutcome, CallOutcome, CircuitVerdict, Door};
 pub use record::{CallRecord, Telemetry};
 pub use rfc3339::Rfc3339;
 pub use trace::TraceContext;

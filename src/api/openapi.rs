@@ -230,7 +230,17 @@ fn answers() -> Value {
             "loaded_at": { "type": "string", "format": "date-time" },
             "last_reload_successful": boolean(),
             "errors": strings(),
+            "limits": exactly(json!({
+                "buffered_body_bytes": number(),
+                "max_buffered_bytes": number(),
+                "max_body_bytes": number(),
+            })),
+            "limited_tools": {
+                "type": "array",
+                "items": { "$ref": "#/components/schemas/LimitedTool" },
+            },
         })),
+        "LimitedTool": limited_tool(),
         "RegistryErrors": exactly(json!({
             "detail": {
                 "type": "array",
@@ -272,4 +282,35 @@ fn answers() -> Value {
             "required": ["openapi", "info", "paths"],
         },
     })
+}
+
+fn limited_tool() -> Value {
+    let number = || json!({ "type": "integer", "minimum": 0 });
+    let decimal = || json!({ "type": "number", "minimum": 0 });
+    // What the tool does not have is null.
+    let or_null = |mut schema: Value| {
+        schema["type"] = json!([schema["type"], "null"]);
+        schema
+    };
+    exactly(json!({
+        "name": { "type": "string" },
+        "scope_id": { "type": "string" },
+        "in_flight": or_null(number()),
+        "queued": or_null(number()),
+        "max_concurrency": or_null(number()),
+        "rate_limit": or_null(exactly(json!({
+            "per_second": decimal(),
+            "burst": number(),
+            "available": number(),
+        }))),
+        "circuit": or_null(exactly(json!({
+            "state": { "type": "string", "enum": ["closed", "half_open", "open"] },
+            "calls": number(),
+            "failures": number(),
+            "failure_ratio": decimal(),
+            "min_calls": number(),
+            "open_ms": number(),
+            "retry_after_ms": number(),
+        }))),
+    }))
 }

@@ -1,13 +1,17 @@
 //! The state of the registry, as the API tells it.
 
+mod limited;
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
 use crate::api::reply;
+use crate::body::BodyLimits;
 use crate::registry::Registry;
 use crate::telemetry::Rfc3339;
+use limited::LimitedTool;
 
 // spec: API-4
 #[derive(Serialize)]
@@ -18,11 +22,21 @@ struct Status<'a> {
     loaded_at: Rfc3339,
     last_reload_successful: bool,
     errors: &'a [String],
+    limits: Limits,
+    limited_tools: Vec<LimitedTool<'a>>,
 }
 
-/// What serves, and how the last reload went.
+/// Limits of the process, and how far they are used.
+#[derive(Serialize)]
+struct Limits {
+    buffered_body_bytes: usize,
+    max_buffered_bytes: usize,
+    max_body_bytes: usize,
+}
+
+/// What serves, how the last reload went, and how far limits are used.
 // spec: RELOAD-2
-pub fn status(registry: &Registry) -> Response<Full<Bytes>> {
+pub fn status(registry: &Registry, bodies: &BodyLimits) -> Response<Full<Bytes>> {
     let snapshot = registry.current();
     let account = registry.loaded_from();
     let status = Status {
@@ -32,6 +46,12 @@ pub fn status(registry: &Registry) -> Response<Full<Bytes>> {
         loaded_at: Rfc3339(account.loaded_at),
         last_reload_successful: account.last_errors.is_empty(),
         errors: &account.last_errors,
+        limits: Limits {
+            buffered_body_bytes: bodies.buffered.used(),
+            max_buffered_bytes: bodies.buffered.max(),
+            max_body_bytes: bodies.max_bytes,
+        },
+        limited_tools: limited::tools(&snapshot),
     };
     reply::json(StatusCode::OK, &status)
 }

@@ -3,6 +3,7 @@
 mod tools;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -12,7 +13,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::body::BufferedBytes;
 use crate::clock::Timestamp;
-use crate::registry::{AuthSpec, LoadedFrom, SnapshotBuilder, Tool, ToolSpec};
+use crate::registry::{
+    AuthSpec, CircuitBreakerSpec, LoadedFrom, RateLimitSpec, SnapshotBuilder, Tool, ToolSpec,
+};
 
 const TOKEN: &str = "once_live_admin";
 
@@ -61,6 +64,11 @@ impl Door {
             token.map(Secret::new).as_ref(),
             Arc::new(Metrics::new(BufferedBytes::new(0))),
             Arc::clone(&registry),
+            BodyLimits {
+                max_bytes: 1000,
+                timeout: Duration::from_secs(30),
+                buffered: BufferedBytes::new(4000),
+            },
             Box::new(move || {
                 probe
                     .load(Ordering::Relaxed)
@@ -261,6 +269,12 @@ async fn the_registry_tells_its_state() {
             "loaded_at": "2024-01-15T12:40:00.000Z",
             "last_reload_successful": errors.is_empty(),
             "errors": errors,
+            "limits": {
+                "buffered_body_bytes": 0,
+                "max_buffered_bytes": 4000,
+                "max_body_bytes": 1000,
+            },
+            "limited_tools": [],
         })
     };
     let fine = door.ask(Method::GET, "/v1/registry", Some(TOKEN)).await;
@@ -269,6 +283,120 @@ async fn the_registry_tells_its_state() {
     door.registry.refuse(vec![error.to_owned()]);
     let broken = door.ask(Method::GET, "/v1/registry", Some(TOKEN)).await;
     assert_eq!((broken.status, broken.json()), (200, expect(&[error])));
+}
+
+/// A tool with all three limits and one with a rate only.
+fn limited_registry() -> Registry {
+    let spec = |name: &str| ToolSpec {
+        name: name.to_owned(),
+        url: "https://api.example.com/v1".to_owned(),
+        auth: AuthSpec {
+            scheme: "hmac_sha256".to_owned(),
+            secret: Some(Secret::new("supersecret")),
+            secret_id: None,
+        },
+        rate_limit: Some(RateLimitSpec {
+            per_second: Some(0.5),
+            burst: None,
+        }),
+        ..ToolSpec::default()
+    };
+    let mut all = spec("all");
+    all.max_concurrency = Some(2);
+    all.circuit_breaker = Some(CircuitBreakerSpec {
+        min_calls: Some(2),
+        ..CircuitBreakerSpec::default()
+    });
+    let mut scoped = spec("all");
+    scoped.scope_id = Some("agent:a".to_owned());
+    let mut builder = SnapshotBuilder::new(None);
+    for spec in [scoped, all] {
+        builder.add(Tool::compile(spec).unwrap()).unwrap();
+    }
+    let loaded_from = LoadedFrom {
+        source: None,
+        loaded_at: Timestamp::from_unix_millis(0),
+        last_errors: Vec::new(),
+    };
+    Registry::new(builder.finish(), loaded_from)
+}
+
+// spec: API-4 LIMIT-1 LIMIT-2 LIMIT-3
+#[tokio::test(start_paused = true)]
+async fn the_registry_tells_how_limits_stand() {
+    let registry = Arc::new(limited_registry());
+    let door = Door::to(Arc::clone(&registry), Some(TOKEN), Ok(()));
+    let tool = registry.resolve(&"b".parse().unwrap(), "all").unwrap();
+    let protection = &tool.protection;
+    let places = &protection.concurrency.as_ref().unwrap().places;
+    let _place = places.try_take().unwrap();
+    protection.rate.as_ref().unwrap().take().unwrap();
+    let circuit = protection.circuit.as_ref().unwrap();
+    let tell = async || {
+        let answer = door.ask(Method::GET, "/v1/registry", Some(TOKEN)).await;
+        answer.json()["limited_tools"].clone()
+    };
+    let scraped = async || {
+        let answer = door.ask(Method::GET, "/metrics", None).await;
+        let series = "countersign_circuit_state{tool=\"all\"} ";
+        let line = answer
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(series));
+        line.unwrap().to_owned()
+    };
+    let expect = |state: &str, calls: u32, failures: u32, retry_after: u32| {
+        json!([
+            {
+                "name": "all",
+                "scope_id": "global",
+                "in_flight": 1,
+                "queued": 0,
+                "max_concurrency": 2,
+                "rate_limit": { "per_second": 0.5, "burst": 1, "available": 0 },
+                "circuit": {
+                    "state": state,
+                    "calls": calls,
+                    "failures": failures,
+                    "failure_ratio": 0.5,
+                    "min_calls": 2,
+                    "open_ms": 10000,
+                    "retry_after_ms": retry_after,
+                },
+            },
+            {
+                "name": "all",
+                "scope_id": "agent:a",
+                "in_flight": null,
+                "queued": null,
+                "max_concurrency": null,
+                "rate_limit": { "per_second": 0.5, "burst": 1, "available": 1 },
+                "circuit": null,
+            },
+        ])
+    };
+    circuit.enter().unwrap().ended(true);
+    assert_eq!(tell().await, expect("closed", 1, 1, 0));
+    assert_eq!(scraped().await, "0");
+    circuit.enter().unwrap().ended(true);
+    assert_eq!(tell().await, expect("open", 0, 0, 10_000));
+    assert_eq!(scraped().await, "2");
+    let answer = door.ask(Method::GET, "/v1/registry", Some(TOKEN)).await;
+    let document = openapi::document();
+    let schema = &document["components"]["schemas"]["Registry"];
+    tools::fits(&document, schema, &answer.json(), "/v1/registry");
+    // Just before the bucket has its next token.
+    tokio::time::advance(Duration::from_millis(1_999)).await;
+    assert_eq!(tell().await, expect("open", 0, 0, 8_001));
+    tokio::time::advance(Duration::from_millis(8_001)).await;
+    let mut half_open = expect("half_open", 0, 0, 0);
+    half_open[0]["rate_limit"]["available"] = json!(1);
+    assert_eq!(tell().await, half_open);
+    assert_eq!(scraped().await, "1");
+    // A tool that is gone leaves no circuit behind that looks open.
+    let at = Timestamp::from_unix_millis(1);
+    registry.replace(SnapshotBuilder::new(None).finish(), at);
+    assert_eq!((tell().await, scraped().await), (json!([]), "0".to_owned()));
 }
 
 #[tokio::test]
@@ -286,6 +414,12 @@ async fn a_reload_answers_with_the_new_state() {
             "loaded_at": "2024-01-15T12:41:40.000Z",
             "last_reload_successful": true,
             "errors": [],
+            "limits": {
+                "buffered_body_bytes": 0,
+                "max_buffered_bytes": 4000,
+                "max_body_bytes": 1000,
+            },
+            "limited_tools": [],
         })
     );
 }

@@ -191,7 +191,7 @@ impl Tools {
 }
 
 /// Global tools first, then by agent; within a scope by name.
-fn order(tool: &Tool) -> (Option<String>, ToolName) {
+pub(super) fn order(tool: &Tool) -> (Option<String>, ToolName) {
     let agent = match &tool.scope {
         ScopeId::Global => None,
         ScopeId::Agent(agent) => Some(agent.as_str().to_owned()),

@@ -54,6 +54,7 @@ pub(super) fn admin_door(
         parts.settings.admin.token.as_ref(),
         Arc::clone(&parts.metrics),
         Arc::clone(&parts.registry),
+        parts.body_limits(),
         Box::new(move || readiness.check()),
         Box::new(move || Box::pin(reload(reloads.clone()))),
     );

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::body::BufferedBytes;
+use crate::body::{BodyLimits, BufferedBytes};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::registry::Registry;
@@ -30,6 +30,15 @@ impl Parts {
     pub(super) fn files(&self) -> MutexGuard<'_, ()> {
         // It guards files, which a panicking thread leaves as whole as any other.
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for every worker.
+    pub(super) fn body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            max_bytes: self.settings.limits.max_body_bytes,
+            timeout: self.settings.limits.body_timeout,
+            buffered: self.buffered.clone(),
+        }
     }
 
     /// The same for both listeners.

@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::app::parts::Parts;
-use crate::body::BodyLimits;
 use crate::call::{Engine, Refusal};
 use crate::lifecycle::DrainWatch;
 use crate::proxy::{Identity, Proxy};
@@ -118,11 +117,7 @@ fn proxy(parts: &Parts) -> Proxy {
                 &parts.access_log,
                 parts.clock,
             )),
-            body_limits: BodyLimits {
-                max_bytes: settings.limits.max_body_bytes,
-                timeout: settings.limits.body_timeout,
-                buffered: parts.buffered.clone(),
-            },
+            body_limits: parts.body_limits(),
         },
         identity: Identity::new(settings.agents.default_id.clone(), &settings.agents.tokens),
         guard: Guard {

@@ -9,12 +9,13 @@ use tracing::debug;
 
 use crate::body::Captured;
 use crate::call::Refusal;
+use crate::call::breaker;
 use crate::call::head::Template;
 use crate::call::refusal::failure_word;
 use crate::call::retry::{self, Next, Policy};
 use crate::call::verdict::Verdict;
 use crate::clock::Clock;
-use crate::registry::Tool;
+use crate::registry::{Tool, Trial};
 use crate::sign::{BodyMac, Stamp};
 use crate::telemetry::{AttemptOutcome, CallRecord};
 use crate::upstream::{Pool, Seen, UpstreamBody};
@@ -41,7 +42,7 @@ impl Attempts<'_> {
     /// Makes attempts until one is good, none is left, or none is allowed.
     ///
     /// Dropping the future cancels the attempt or the wait that is going on.
-    // spec: RETRY-3 RETRY-4
+    // spec: RETRY-3 RETRY-4 LIMIT-3
     pub(super) async fn run(
         &self,
         policy: Policy,
@@ -49,25 +50,59 @@ impl Attempts<'_> {
     ) -> Result<Answer, Refusal> {
         let mut retries = 0;
         let mut seen = Seen::NotSent;
+        let mut trial = breaker::enter(self.tool, record)?;
         loop {
             let verdict = self.once(record).await;
+            breaker::ended(self.tool, trial, &verdict, record);
             // What one attempt may have done, a later one that was never sent cannot undo.
             if verdict.seen() == Seen::MaybeSeen {
                 seen = Seen::MaybeSeen;
             }
-            match self.next(policy, &verdict, retries) {
-                Next::Retry { wait, reason } if self.tool.budget().withdraw() => {
-                    record.retry(reason, wait);
-                    pause(verdict, wait).await;
-                    retries += 1;
-                }
-                Next::Retry { .. } => {
-                    record.budget_exhausted();
-                    return self.hand_over(verdict, seen);
-                }
+            let (wait, reason) = match self.next(policy, &verdict, retries) {
+                Next::Retry { wait, reason } => (wait, reason),
                 Next::Stop => return self.hand_over(verdict, seen),
+            };
+            if !breaker::allows_retry(self.tool, wait, record) {
+                return self.hand_over(verdict, seen);
             }
+            if !self.tool.budget().withdraw() {
+                record.budget_exhausted();
+                return self.hand_over(verdict, seen);
+            }
+            record.retry(reason, wait);
+            trial = match self.pause(verdict, wait, record).await {
+                Ok(trial) => trial,
+                Err(verdict) => return self.hand_over(verdict, seen),
+            };
+            retries += 1;
         }
+    }
+
+    /// Waits, and uses the time to read the refused answer to its end so that its connection can
+    /// carry the next attempt. Where a circuit has to agree to that attempt, the answer is kept
+    /// until it does.
+    ///
+    /// # Errors
+    /// Gives the verdict back when there must be no other attempt.
+    async fn pause(
+        &self,
+        verdict: Verdict,
+        wait: Duration,
+        record: &mut CallRecord,
+    ) -> Result<Option<Trial<'_>>, Verdict> {
+        let until = Instant::now() + wait;
+        if self.tool.protection.circuit.is_none() {
+            discard_until(until, verdict).await;
+            tokio::time::sleep_until(until).await;
+            return Ok(None);
+        }
+        tokio::time::sleep_until(until).await;
+        let Some(trial) = breaker::enter_again(self.tool, record) else {
+            return Err(verdict);
+        };
+        // Time for what has arrived, and no more.
+        discard_until(Instant::now(), verdict).await;
+        Ok(trial)
     }
 
     // spec: SIG-3
@@ -135,15 +170,12 @@ impl Attempts<'_> {
     }
 }
 
-/// Waits, and uses the time to read the refused answer to its end so that its connection can carry
-/// the next attempt.
-async fn pause(verdict: Verdict, wait: Duration) {
-    let until = Instant::now() + wait;
+/// Reads a refused answer to its end, if that comes in time.
+async fn discard_until(until: Instant, verdict: Verdict) {
     if let Verdict::Answered(response) = verdict {
         // An answer that does not end in time costs its connection, nothing else.
         let _ = tokio::time::timeout_at(until, discard(response.into_body())).await;
     }
-    tokio::time::sleep_until(until).await;
 }
 
 /// An error page fits; a longer answer is cheaper to cut off with its connection.

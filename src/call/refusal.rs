@@ -16,8 +16,8 @@ use crate::server::Unreadable;
 use crate::telemetry::{CallOutcome, CallRecord};
 use crate::upstream::{FailureKind, Seen};
 
-/// Seconds after which an overload may be over: bodies are held for seconds, not minutes.
-const RETRY_AFTER_OVERLOAD: HeaderValue = HeaderValue::from_static("1");
+/// After which time an overload may be over: bodies and places are held for seconds, not minutes.
+const RETRY_AFTER_OVERLOAD: Duration = Duration::from_secs(1);
 
 /// Why a call gets an answer of ours instead of an upstream's.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,8 +55,18 @@ pub enum Refusal {
         /// The limit that was passed.
         max_bytes: usize,
     },
-    /// All bodies together reached their limit.
-    Overloaded,
+    /// A limit on what goes on at once was reached.
+    Overloaded(Overload),
+    /// The tool's rate is used up.
+    RateLimited {
+        /// Until there is a token.
+        retry_after: Duration,
+    },
+    /// The tool's circuit lets nothing through.
+    CircuitOpen {
+        /// Until it may let something through; zero while an attempt is trying.
+        retry_after: Duration,
+    },
     /// The last attempt got no answer.
     Upstream {
         /// How it failed.
@@ -64,6 +74,15 @@ pub enum Refusal {
         /// Whether the tool can have acted on any of the attempts.
         seen: Seen,
     },
+}
+
+/// Which limit on what goes on at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Overload {
+    /// All bodies together.
+    BufferedBytes,
+    /// The calls of one tool.
+    Concurrency,
 }
 
 impl Refusal {
@@ -97,7 +116,9 @@ impl Refusal {
                 (StatusCode::REQUEST_TIMEOUT, "request_timeout")
             }
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::CircuitOpen { .. } => (StatusCode::SERVICE_UNAVAILABLE, "circuit_open"),
             Self::Upstream { kind, .. } => (
                 match kind {
                     FailureKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -164,8 +185,19 @@ impl Refusal {
             Self::Upstream { kind, seen } => {
                 return format!("{}: {}", what_failed(*kind), what_it_means(*seen)).into();
             }
-            Self::Overloaded => {
+            Self::Overloaded(Overload::BufferedBytes) => {
                 "too many bodies are buffered right now (limits.max_buffered_bytes): try again"
+            }
+            Self::Overloaded(Overload::Concurrency) => {
+                "too many calls of this tool are under way (the tool's max_concurrency): try again"
+            }
+            Self::RateLimited { .. } => {
+                "this tool was called too often (the tool's rate_limit): try again after the time \
+                 in Retry-After"
+            }
+            Self::CircuitOpen { .. } => {
+                "the tool's backend keeps failing and is left alone for a while (the tool's \
+                 circuit_breaker): nothing was sent, try again after the time in Retry-After"
             }
         })
     }
@@ -186,13 +218,36 @@ impl Refusal {
             HeaderValue::from_static("application/json"),
         );
         headers.insert(X_COUNTERSIGN_ERROR, HeaderValue::from_static(code));
-        if *self == Self::Overloaded {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_OVERLOAD);
+        if let Some(wait) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, whole_seconds(wait));
         }
         if *self == Self::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+
+    /// When trying again makes sense, where that is known.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded(_) => Some(RETRY_AFTER_OVERLOAD),
+            Self::RateLimited { retry_after } | Self::CircuitOpen { retry_after } => {
+                Some(*retry_after)
+            }
+            Self::BadRequest(_)
+            | Self::Unauthorized
+            | Self::AgentMismatch
+            | Self::OriginNotAllowed
+            | Self::HostNotAllowed
+            | Self::NotFound
+            | Self::ToolNotFound(_)
+            | Self::ToolDisabled(_)
+            | Self::HeadTooLarge
+            | Self::HeadTimeout { .. }
+            | Self::RequestTimeout { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::Upstream { .. } => None,
+        }
     }
 
     /// Ends the account of a call that is refused.
@@ -210,6 +265,12 @@ impl From<Unreadable> for Refusal {
             Unreadable::HeadTooSlow { timeout } => Self::HeadTimeout { timeout },
         }
     }
+}
+
+/// Rounded up, so that nobody comes back too early, and never "at once".
+fn whole_seconds(wait: Duration) -> HeaderValue {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from(seconds.max(1))
 }
 
 fn what_failed(kind: FailureKind) -> &'static str {
@@ -248,6 +309,14 @@ pub(super) fn failure_word(kind: FailureKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (59_999, "60")] {
+            let wait = Duration::from_millis(millis);
+            assert_eq!(whole_seconds(wait), seconds, "{millis} ms");
+        }
+    }
 
     #[test]
     fn the_raw_refusal_is_one_whole_answer() {

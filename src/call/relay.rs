@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::call::attempt::Answer;
 use crate::headers;
+use crate::registry::Place;
 use crate::telemetry::{CallOutcome, CallRecord};
 use crate::upstream::{BodyError, UpstreamBody};
 
@@ -41,12 +42,18 @@ pub struct Relay {
     silence: Option<Pin<Box<Sleep>>>,
     /// Taken when the call has been reported.
     record: Option<CallRecord>,
+    /// Given back then, too: the call is at its upstream until the answer has ended.
+    place: Option<Place>,
 }
 
 impl Relay {
-    /// Cleans the head and takes over the call's account.
+    /// Cleans the head and takes over the call's account and its place.
     // spec: RESP-1
-    pub(super) fn start(answer: Answer, mut record: CallRecord) -> Response<Self> {
+    pub(super) fn start(
+        answer: Answer,
+        place: Option<Place>,
+        mut record: CallRecord,
+    ) -> Response<Self> {
         let (mut head, body) = answer.response.into_parts();
         headers::remove_what_ends_here(&mut head.headers);
         record.head_sent();
@@ -56,6 +63,7 @@ impl Relay {
             max_silence: answer.max_silence,
             silence: None,
             record: Some(record),
+            place,
         };
         relay.finish_if_ended();
         Response::from_parts(head, relay)
@@ -65,6 +73,7 @@ impl Relay {
         if let Some(record) = self.record.take() {
             record.finish(outcome);
         }
+        self.place = None;
     }
 
     /// A body that says it has ended is not polled again by whoever sends it.

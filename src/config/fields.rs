@@ -144,6 +144,22 @@ impl<'e> Reading<'e> {
         Some(text.parse().unwrap_or(nearest))
     }
 
+    /// A number in decimal, with or without a fraction.
+    pub fn number(&mut self, field: Option<Field<'_>>) -> Option<f64> {
+        const WANTED: &str = "a number";
+        let field = field?;
+        let (text, plain) = self.scalar(&field, WANTED)?;
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(&text);
+        // Rust reads more than people write: exponents, `inf`, `nan`.
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let number = (plain && digits(whole) && digits(fraction)).then(|| text.parse().ok());
+        if number.is_none() {
+            self.mismatch(&field, WANTED);
+        }
+        number.flatten()
+    }
+
     /// `true` or `false`, without quotes.
     pub fn boolean(&mut self, field: Option<Field<'_>>) -> Option<bool> {
         const WANTED: &str = "true or false";

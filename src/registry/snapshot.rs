@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::clock::Timestamp;
 use crate::ids::{AgentId, ScopeId, ToolName};
+use crate::registry::circuit::CircuitState;
 use crate::registry::origin::Origin;
 use crate::registry::tool::Tool;
 
@@ -46,6 +47,20 @@ impl Snapshot {
             .chain(self.agents.values().flat_map(HashMap::values))
     }
 
+    /// How the circuits stand, for the metrics: a tool's name, and 0 for closed, 1 for half-open or
+    /// 2 for open.
+    pub fn circuit_states(&self) -> impl Iterator<Item = (&str, u8)> {
+        self.tools().filter_map(|tool| {
+            let circuit = tool.protection.circuit.as_ref()?;
+            let number = match circuit.status().state {
+                CircuitState::Closed => 0,
+                CircuitState::HalfOpen => 1,
+                CircuitState::Open => 2,
+            };
+            Some((tool.name.as_str(), number))
+        })
+    }
+
     /// How many tools there are over all scopes.
     pub fn tool_count(&self) -> usize {
         self.global.len() + self.agents.values().map(HashMap::len).sum::<usize>()
@@ -67,7 +82,8 @@ pub struct SnapshotBuilder<'p> {
 }
 
 impl<'p> SnapshotBuilder<'p> {
-    /// Starts empty. Tools that `previous` has too keep their budgets and metric handles.
+    /// Starts empty. Tools that `previous` has too keep their budgets, metric handles
+    /// and what their limits have counted.
     pub fn new(previous: Option<&'p Snapshot>) -> Self {
         Self {
             previous,
@@ -156,7 +172,12 @@ impl Registry {
     // spec: RELOAD-1
     pub fn replace(&self, mut next: Snapshot, loaded_at: Timestamp) {
         next.generation = self.current.load().generation + 1;
-        self.current.store(Arc::new(next));
+        let next = Arc::new(next);
+        self.current.store(Arc::clone(&next));
+        // Only now: a reload that is refused after all must not change what serves.
+        for tool in next.tools() {
+            tool.protection.enter_service();
+        }
         self.with_account(|account| {
             account.loaded_at = loaded_at;
             account.last_errors.clear();

@@ -23,6 +23,29 @@ pub mod limits {
     /// All attempts and the waits between them, in milliseconds. The upper bound is eleven attempts
     /// of the longest timeout with ten of the longest waits.
     pub const DEADLINE_MS: RangeInclusive<i64> = 250..=1_620_000;
+    /// Calls of one tool at its upstream at once: a 16-bit number, more than any worker has
+    /// connections for.
+    pub const MAX_CONCURRENCY: RangeInclusive<i64> = 1..=65_535;
+    /// The wait for one of these places, in milliseconds. An agent that would wait for longer than
+    /// a minute is better told to come back.
+    pub const QUEUE_TIMEOUT_MS: RangeInclusive<i64> = 0..=60_000;
+    /// When `queue_timeout_ms` is absent.
+    pub const DEFAULT_QUEUE_TIMEOUT_MS: i64 = 1_000;
+    /// Calls a second. One in a quarter of an hour is the least that a `Retry-After` makes sense
+    /// for; the most is far above what a process serves.
+    pub const PER_SECOND: RangeInclusive<f64> = 0.001..=1_000_000.0;
+    /// Calls that a full bucket holds.
+    pub const BURST: RangeInclusive<i64> = 1..=1_000_000;
+    /// The share of failed attempts that opens a circuit, where it is not given.
+    pub const DEFAULT_FAILURE_RATIO: f64 = 0.5;
+    /// Attempts that a circuit has to see before it opens.
+    pub const MIN_CALLS: RangeInclusive<i64> = 1..=10_000;
+    /// When `min_calls` is absent: enough that a few unlucky attempts open nothing.
+    pub const DEFAULT_MIN_CALLS: i64 = 20;
+    /// How long a circuit stays open, in milliseconds.
+    pub const OPEN_MS: RangeInclusive<i64> = 100..=600_000;
+    /// When `open_ms` is absent: about what a restart takes.
+    pub const DEFAULT_OPEN_MS: i64 = 10_000;
     /// Characters of a description.
     pub const DESCRIPTION_CHARS: usize = 512;
     /// Static headers of one tool: enough for keys and versions, far from a head's limit.
@@ -60,6 +83,14 @@ pub struct ToolSpec {
     pub forward_path: Option<bool>,
     /// `retry_on`; everything that may be retried when absent.
     pub retry_on: Option<Vec<String>>,
+    /// `max_concurrency`; unlimited when absent.
+    pub max_concurrency: Option<i64>,
+    /// `queue_timeout_ms`.
+    pub queue_timeout_ms: Option<i64>,
+    /// `rate_limit`; unlimited when absent.
+    pub rate_limit: Option<RateLimitSpec>,
+    /// `circuit_breaker`; none when absent.
+    pub circuit_breaker: Option<CircuitBreakerSpec>,
     /// `headers`, in the order written.
     pub headers: Vec<(String, Secret)>,
     /// `tls`.
@@ -82,6 +113,26 @@ pub struct AuthSpec {
     pub secret: Option<Secret>,
     /// `secret_id`; derived from the secret when absent.
     pub secret_id: Option<String>,
+}
+
+/// `rate_limit:` of a tool.
+#[derive(Clone, Debug, Default)]
+pub struct RateLimitSpec {
+    /// `per_second`.
+    pub per_second: Option<f64>,
+    /// `burst`; a second's worth when absent.
+    pub burst: Option<i64>,
+}
+
+/// `circuit_breaker:` of a tool.
+#[derive(Clone, Debug, Default)]
+pub struct CircuitBreakerSpec {
+    /// `failure_ratio`.
+    pub failure_ratio: Option<f64>,
+    /// `min_calls`.
+    pub min_calls: Option<i64>,
+    /// `open_ms`.
+    pub open_ms: Option<i64>,
 }
 
 /// `tls:` of a tool, its files already read.

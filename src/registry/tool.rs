@@ -11,6 +11,7 @@ use crate::ids::{InvalidId, ScopeId, SecretId, ToolName};
 use crate::registry::budget::RetryBudget;
 use crate::registry::guard::forbidden;
 use crate::registry::origin::{Origin, Reach, Target, TransportScheme, parse_url};
+use crate::registry::protection::{Protection, in_range};
 use crate::registry::retry_on::RetryOn;
 use crate::registry::spec::{Rule, ToolSpec, Violation, limits};
 use crate::registry::trust::Trust;
@@ -55,6 +56,8 @@ pub struct Tool {
     pub forward_path: bool,
     /// Which verdicts may be retried at all.
     pub retry_on: RetryOn,
+    /// What bounds its calls; nothing unless it is asked for.
+    pub protection: Protection,
     /// Set on every request; values may be secret.
     pub headers: Box<[(HeaderName, HeaderValue)]>,
     /// What outlives a reload.
@@ -136,6 +139,7 @@ impl Tool {
             faults.push(Violation::new("description", Rule::TooLong { max }));
         }
         let retry_on = RetryOn::compile(spec.retry_on.as_deref(), faults);
+        let protection = Protection::compile(&spec, faults);
         let headers = static_headers(&spec.headers, faults);
         let reach = reach(spec.source.as_deref(), faults);
 
@@ -167,6 +171,7 @@ impl Tool {
             idempotent: spec.idempotent.unwrap_or(true),
             forward_path: spec.forward_path.unwrap_or(false),
             retry_on,
+            protection,
             headers,
             state: Arc::default(),
         })
@@ -205,6 +210,7 @@ impl Tool {
     /// Takes over what `previous`, the same tool before a reload, had kept.
     pub(super) fn inherit(&mut self, previous: &Self) {
         self.state = Arc::clone(&previous.state);
+        self.protection.inherit(&previous.protection);
     }
 }
 
@@ -263,20 +269,6 @@ fn reach(source: Option<&str>, faults: &mut Vec<Violation>) -> Reach {
             Reach::Lenient
         }
     }
-}
-
-fn in_range(
-    faults: &mut Vec<Violation>,
-    field: &'static str,
-    value: Option<i64>,
-    range: std::ops::RangeInclusive<i64>,
-) -> Option<i64> {
-    if value.is_some_and(|value| !range.contains(&value)) {
-        let (min, max) = range.into_inner();
-        faults.push(Violation::new(field, Rule::Range { min, max }));
-        return None;
-    }
-    value
 }
 
 fn static_headers(

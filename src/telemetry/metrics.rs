@@ -8,8 +8,9 @@ mod series;
 mod table;
 mod tool;
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label};
@@ -34,6 +35,8 @@ pub struct Metrics {
     buffered: BufferedBytes,
     overhead: Histogram,
     unknown: OnceLock<ToolMetrics>,
+    /// Guards the gauges of circuits that were ever told of, by tool; taken by scrapes only.
+    circuits: Mutex<HashMap<Box<str>, Gauge>>,
 }
 
 /// What reading the registry led to.
@@ -75,6 +78,7 @@ impl Metrics {
             exposition: series.exposition(),
             overhead: series.histogram(&table::OVERHEAD, Vec::new()),
             unknown: OnceLock::new(),
+            circuits: Mutex::default(),
             series,
             process,
             buffered,
@@ -154,6 +158,32 @@ impl Metrics {
     /// seconds when nobody scrapes. [`render`](Self::render) does it too.
     pub fn upkeep(&self) {
         self.exposition.run_upkeep();
+    }
+
+    /// Tells how the circuits of all tools stand now, as pairs of a tool's name and 0, 1 or 2. Of
+    /// several tools of one name the highest counts; a tool that is left out is closed.
+    pub fn circuit_states<'t>(&self, states: impl IntoIterator<Item = (&'t str, u8)>) {
+        // Gauges that are half set are put right by the next scrape.
+        let circuits = self.circuits.lock();
+        let mut gauges = circuits.unwrap_or_else(PoisonError::into_inner);
+        let mut highest: HashMap<&str, u8> = HashMap::new();
+        for (tool, state) in states {
+            let known = highest.entry(tool).or_default();
+            *known = state.max(*known);
+        }
+        for (tool, gauge) in gauges.iter() {
+            gauge.set(f64::from(highest.remove(&**tool).unwrap_or_default()));
+        }
+        for (tool, state) in highest {
+            let gauge = self.circuit_state(tool);
+            gauge.set(f64::from(state));
+            gauges.insert(tool.into(), gauge);
+        }
+    }
+
+    fn circuit_state(&self, tool: &str) -> Gauge {
+        let tool = Label::new("tool", tool.to_owned());
+        self.series.gauge(&table::CIRCUIT_STATE, vec![tool])
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.

@@ -79,6 +79,28 @@ impl CallOutcome {
     }
 }
 
+/// What a tool's circuit breaker decided about a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CircuitVerdict {
+    /// It must not be made.
+    Refused,
+    /// A retry that was due must not be made.
+    NoRetry,
+    /// It may try whether the upstream is well again.
+    Probe,
+}
+
+impl CircuitVerdict {
+    /// The word for the access log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::NoRetry => "no_retry",
+            Self::Probe => "probe",
+        }
+    }
+}
+
 /// The outcome of a call, and of an attempt, that the agent did not wait for.
 pub const CANCELLED: &str = "cancelled";
 /// The outcome of an answer below 400.

@@ -17,7 +17,7 @@ use crate::ids::{AgentId, MAX_ID_LEN, RequestId, ScopeId};
 use crate::telemetry::access_log::{AccessLog, Attempts, Line, LogHandle};
 use crate::telemetry::metrics::{Metrics, ToolMetrics};
 use crate::telemetry::outcome::{
-    Attempt, AttemptOutcome, CANCELLED, CallOutcome, Door, Millis, Retry,
+    Attempt, AttemptOutcome, CANCELLED, CallOutcome, CircuitVerdict, Door, Millis, Retry,
 };
 use crate::telemetry::rfc3339::Rfc3339;
 use crate::telemetry::trace::TraceContext;
@@ -66,6 +66,9 @@ pub struct CallRecord {
     more_attempts: Vec<Attempt>,
     retries: Vec<Retry>,
     budget_exhausted: bool,
+    /// The wait for a place, where there was one.
+    queued: Option<Duration>,
+    circuit: Option<CircuitVerdict>,
     request_bytes: u64,
     response_bytes: u64,
     /// `None` until the call is finished; a record that is dropped like that was cancelled.
@@ -117,6 +120,8 @@ impl CallRecord {
             more_attempts: Vec::new(),
             retries: Vec::new(),
             budget_exhausted: false,
+            queued: None,
+            circuit: None,
             request_bytes: 0,
             response_bytes: 0,
             outcome: None,
@@ -204,6 +209,41 @@ impl CallRecord {
         self.budget_exhausted = true;
     }
 
+    /// The call was refused because of its tool's rate.
+    pub fn rate_limited(&mut self) {
+        self.metrics().rate_limited();
+    }
+
+    /// The call got a place without waiting.
+    pub fn not_queued(&mut self) {
+        self.metrics().queue_wait(Duration::ZERO);
+    }
+
+    /// The call waits for a place from now on.
+    pub fn queue_joined(&mut self) {
+        self.stopwatch.queue_joined();
+        self.metrics().queue_joined();
+    }
+
+    /// The wait is over, with a place or without.
+    pub fn queue_left(&mut self) {
+        if let Some(took) = self.stopwatch.queue_left(Instant::now()) {
+            self.metrics().queue_left();
+            self.metrics().queue_wait(took);
+            self.queued = Some(took);
+        }
+    }
+
+    /// The tool's circuit decided something about the call.
+    pub fn circuit(&mut self, verdict: CircuitVerdict) {
+        self.circuit = Some(verdict);
+    }
+
+    /// An attempt of the call opened its tool's circuit.
+    pub fn circuit_opened(&mut self) {
+        self.metrics().circuit_opened();
+    }
+
     /// How many attempts have ended.
     pub fn attempts(&self) -> usize {
         usize::from(self.first_attempt.is_some()) + self.more_attempts.len()
@@ -254,6 +294,8 @@ impl CallRecord {
     }
 
     fn report(&mut self) {
+        // A call that is dropped in the queue leaves it here.
+        self.queue_left();
         let now = Instant::now();
         if let Some(took) = self.stopwatch.attempt_under_way(now) {
             self.note_attempt(AttemptOutcome::CANCELLED, took);
@@ -293,6 +335,8 @@ impl CallRecord {
             },
             retries: &self.retries,
             budget_exhausted: self.budget_exhausted,
+            queued: self.queued.map(Millis),
+            circuit: self.circuit.map(CircuitVerdict::word),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             duration: Millis(total),

@@ -37,6 +37,9 @@ pub enum Step {
     Silence,
     /// Sends these bytes, then says nothing more.
     AnswerThenSilence(Vec<u8>),
+    /// Is up for a period, then down for one, and so on: while it is down it refuses connections
+    /// and closes those on which a request comes.
+    Flap(Flapping),
 }
 
 impl Step {
@@ -48,6 +51,27 @@ impl Step {
     /// `200 OK` with a JSON body.
     pub fn ok() -> Self {
         Self::status(200, &[])
+    }
+}
+
+/// When a flapping backend is up.
+#[derive(Clone, Copy, Debug)]
+pub struct Flapping {
+    since: Instant,
+    period: Duration,
+}
+
+impl Flapping {
+    /// Up from now on, for periods of this length.
+    pub fn every(period: Duration) -> Self {
+        let since = Instant::now();
+        Self { since, period }
+    }
+
+    /// Whether it is up now.
+    pub fn is_up(&self) -> bool {
+        let periods = self.since.elapsed().as_nanos() / self.period.as_nanos();
+        periods.is_multiple_of(2)
     }
 }
 
@@ -253,9 +277,13 @@ impl FakeTool {
     fn refuses(&self) -> bool {
         let refuses = self.with(|state| {
             state.dials += 1;
-            matches!(state.script.front(), Some(Step::Refuse))
+            match state.script.front() {
+                Some(Step::Flap(flapping)) => !flapping.is_up(),
+                Some(step) => matches!(step, Step::Refuse),
+                None => false,
+            }
         });
-        refuses && matches!(self.next_step(), Step::Refuse)
+        refuses && matches!(self.next_step(), Step::Refuse | Step::Flap(_))
     }
 
     fn count_connection(&self) -> usize {
@@ -300,8 +328,9 @@ async fn act<I: AsyncWrite + Unpin>(step: Step, io: &mut I) -> bool {
             let _ = io.write_all(&bytes).await;
             std::future::pending().await
         }
+        Step::Flap(flapping) if flapping.is_up() => io.write_all(&answer(200, &[])).await.is_ok(),
         Step::Silence => std::future::pending().await,
-        Step::Refuse | Step::CloseAfterHead | Step::CloseAfterRequest => false,
+        Step::Flap(_) | Step::Refuse | Step::CloseAfterHead | Step::CloseAfterRequest => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One worker in memory: the real door, engine and pool between a pipe to the agent and pipes to a
 //! [`FakeTool`]. Nothing touches a socket, so a test may pause time.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::AgentToken;
 use crate::lifecycle::{DrainWatch, Drainer, drain};
 use crate::proxy::{Identity, Proxy};
-use crate::registry::{AuthSpec, LoadedFrom, Registry, Snapshot, SnapshotBuilder, Tool, ToolSpec};
+use crate::registry::{
+    AuthSpec, CircuitBreakerSpec, LoadedFrom, RateLimitSpec, Registry, Snapshot, SnapshotBuilder,
+    Tool, ToolSpec,
+};
 use crate::secret::Secret;
 use crate::server::guard::Guard;
 use crate::server::{HttpLimits, serve_connection};
@@ -119,13 +123,6 @@ impl Harness {
     /// # Panics
     /// When the tool's specification is not valid.
     pub fn start(self) -> World {
-        let mut builder = SnapshotBuilder::new(None);
-        for tool in self.tools {
-            let tool = Tool::compile(tool).expect("a test's tool is valid");
-            builder
-                .add(tool)
-                .expect("a test's tools have different names");
-        }
         let metrics = Arc::new(Metrics::new(self.body_limits.buffered.clone()));
         let connector: Rc<dyn Connect> = match self.network {
             None => Rc::new(self.backend.clone()),
@@ -134,12 +131,8 @@ impl Harness {
                 Rc::new(Dialler::on(network, Arc::new(tls), metrics.ssrf_refused()))
             }
         };
-        let engine = engine(
-            builder.finish(),
-            metrics,
-            connector,
-            self.body_limits.clone(),
-        );
+        let snapshot = compile(&self.tools, None);
+        let engine = engine(snapshot, metrics, connector, self.body_limits.clone());
         let tokens: Vec<_> = self
             .tokens
             .iter()
@@ -156,6 +149,7 @@ impl Harness {
                 identity,
                 guard: Guard::default(),
             }),
+            tools: RefCell::new(self.tools),
             backend: self.backend,
             buffered: self.body_limits.buffered,
             started: Instant::now(),
@@ -206,11 +200,56 @@ impl SpecFields<'_> {
         self
     }
 
+    /// `max_concurrency`; `None` takes it and its queue away.
+    pub fn max_concurrency(&mut self, max: Option<i64>) -> &mut Self {
+        self.0.max_concurrency = max;
+        if max.is_none() {
+            self.0.queue_timeout_ms = None;
+        }
+        self
+    }
+
+    /// `queue_timeout_ms`.
+    pub fn queue_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.0.queue_timeout_ms = i64::try_from(timeout.as_millis()).ok();
+        self
+    }
+
+    /// `rate_limit`.
+    pub fn rate_limit(&mut self, per_second: f64, burst: i64) -> &mut Self {
+        self.0.rate_limit = Some(RateLimitSpec {
+            per_second: Some(per_second),
+            burst: Some(burst),
+        });
+        self
+    }
+
+    /// `circuit_breaker`.
+    pub fn circuit_breaker(&mut self, ratio: f64, min_calls: i64, open: Duration) -> &mut Self {
+        self.0.circuit_breaker = Some(CircuitBreakerSpec {
+            failure_ratio: Some(ratio),
+            min_calls: Some(min_calls),
+            open_ms: i64::try_from(open.as_millis()).ok(),
+        });
+        self
+    }
+
     /// One entry of `headers`.
     pub fn header(&mut self, name: &str, value: &str) -> &mut Self {
         self.0.headers.push((name.to_owned(), Secret::new(value)));
         self
     }
+}
+
+fn compile(tools: &[ToolSpec], previous: Option<&Snapshot>) -> Snapshot {
+    let mut builder = SnapshotBuilder::new(previous);
+    for tool in tools {
+        let tool = Tool::compile(tool.clone()).expect("a test's tool is valid");
+        builder
+            .add(tool)
+            .expect("a test's tools have different names");
+    }
+    builder.finish()
 }
 
 fn spec(name: &str) -> ToolSpec {
@@ -237,13 +276,9 @@ fn engine(
         loaded_at: START,
         last_errors: Vec::new(),
     };
-    let gauges = PoolGauges {
-        idle: metrics.upstream_connections("idle"),
-        active: metrics.upstream_connections("active"),
-    };
     Engine {
         registry: Arc::new(Registry::new(snapshot, loaded_from)),
-        pool: Pool::new(connector, PoolSettings::default(), gauges),
+        pool: pool(connector, &metrics),
         telemetry: Arc::new(Telemetry::for_worker(
             metrics,
             &AccessLog::off(),
@@ -253,9 +288,18 @@ fn engine(
     }
 }
 
+fn pool(connector: Rc<dyn Connect>, metrics: &Metrics) -> Pool {
+    let gauges = PoolGauges {
+        idle: metrics.upstream_connections("idle"),
+        active: metrics.upstream_connections("active"),
+    };
+    Pool::new(connector, PoolSettings::default(), gauges)
+}
+
 /// A running worker and the pipes around it.
 pub struct World {
     proxy: Rc<Proxy>,
+    tools: RefCell<Vec<ToolSpec>>,
     /// The tool behind it.
     pub backend: FakeTool,
     buffered: BufferedBytes,
@@ -265,6 +309,49 @@ pub struct World {
 }
 
 impl World {
+    /// Another worker of the same process: with an engine and a pool of its own, and with the
+    /// registry, the metrics and the room for bodies of this one.
+    pub fn second_worker(&self) -> Self {
+        let first = &self.proxy.engine;
+        let telemetry = Telemetry::for_worker(
+            Arc::clone(&first.telemetry.metrics),
+            &AccessLog::off(),
+            Clock::anchored_at(START),
+        );
+        let engine = Engine {
+            registry: Arc::clone(&first.registry),
+            pool: pool(Rc::new(self.backend.clone()), &telemetry.metrics),
+            telemetry: Arc::new(telemetry),
+            body_limits: first.body_limits.clone(),
+        };
+        let (drainer, watch) = drain();
+        Self {
+            proxy: Rc::new(Proxy {
+                engine,
+                identity: Identity::new("agent".parse().expect("a valid agent"), &[]),
+                guard: Guard::default(),
+            }),
+            tools: self.tools.clone(),
+            backend: self.backend.clone(),
+            buffered: self.buffered.clone(),
+            started: self.started,
+            drainer,
+            watch,
+        }
+    }
+
+    /// Puts a new version of the first tool into service, as an edit of the registry file would.
+    ///
+    /// # Panics
+    /// When it is not valid.
+    pub fn reload(&self, change: impl FnOnce(&mut SpecFields<'_>)) {
+        let mut tools = self.tools.borrow_mut();
+        change(&mut SpecFields(&mut tools[0]));
+        let registry = &self.proxy.engine.registry;
+        let next = compile(&tools, Some(&registry.current()));
+        registry.replace(next, START);
+    }
+
     /// Time since the start, as the runtime sees it.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
@@ -337,7 +424,24 @@ impl World {
 
     /// What Prometheus would see.
     pub fn metrics(&self) -> String {
-        self.proxy.engine.telemetry.metrics.render()
+        let Engine {
+            registry,
+            telemetry,
+            ..
+        } = &self.proxy.engine;
+        let snapshot = registry.current();
+        telemetry.metrics.circuit_states(snapshot.circuit_states());
+        telemetry.metrics.render()
+    }
+
+    /// The value of a series, without `countersign_`; 0 when there is none.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.metrics();
+        let value = |line: &str| {
+            let rest = line.strip_prefix("countersign_")?.strip_prefix(series)?;
+            rest.strip_prefix(' ')?.parse().ok()
+        };
+        text.lines().find_map(value).unwrap_or_default()
     }
 
     /// Starts the drain and waits for its end.

@@ -13,6 +13,7 @@ mod layers;
 mod lifecycle;
 mod memory;
 mod observability;
+mod overload;
 mod readme;
 mod reload;
 mod retries;

@@ -3,6 +3,8 @@
 mod description;
 mod faults;
 
+pub(super) use description::fits;
+
 use std::sync::Mutex;
 
 use http::header;

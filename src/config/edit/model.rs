@@ -13,7 +13,7 @@ use crate::config::problem::Problems;
 use crate::config::registry_file::{self, Seen};
 use crate::config::yaml::Node;
 use crate::ids::{ScopeId, ToolName};
-use crate::registry::{AuthSpec, TlsSpec, ToolSpec, limits};
+use crate::registry::{AuthSpec, CircuitBreakerSpec, RateLimitSpec, TlsSpec, ToolSpec, limits};
 
 /// What one tool means.
 type Print = [u8; 32];
@@ -103,6 +103,10 @@ impl Model {
             deadline_ms: found.spec.deadline_ms,
             idempotent: found.spec.idempotent,
             retry_on: found.spec.retry_on.clone(),
+            max_concurrency: found.spec.max_concurrency,
+            queue_timeout_ms: found.spec.queue_timeout_ms,
+            rate_limit: found.spec.rate_limit.clone(),
+            circuit_breaker: found.spec.circuit_breaker.clone(),
             ..spec.clone()
         };
         rest == before.prints && *last == print(&expected)
@@ -124,6 +128,10 @@ fn print(spec: &ToolSpec) -> Print {
         idempotent,
         forward_path,
         retry_on,
+        max_concurrency,
+        queue_timeout_ms,
+        rate_limit,
+        circuit_breaker,
         headers,
         tls,
         source,
@@ -151,6 +159,24 @@ fn print(spec: &ToolSpec) -> Print {
     digest.number(retry_on.as_ref().map(|words| count(words)));
     for word in words {
         digest.field(Some(word.as_bytes()));
+    }
+    digest.number(*max_concurrency);
+    digest.number(*queue_timeout_ms);
+    digest.number(rate_limit.as_ref().map(|_| 1));
+    if let Some(RateLimitSpec { per_second, burst }) = rate_limit {
+        digest.fraction(*per_second);
+        digest.number(*burst);
+    }
+    digest.number(circuit_breaker.as_ref().map(|_| 1));
+    if let Some(breaker) = circuit_breaker {
+        let CircuitBreakerSpec {
+            failure_ratio,
+            min_calls,
+            open_ms,
+        } = breaker;
+        digest.fraction(*failure_ratio);
+        digest.number(*min_calls);
+        digest.number(*open_ms);
     }
     digest.number(Some(count(headers)));
     for (name, value) in headers {
@@ -195,5 +221,10 @@ impl Fields {
                 .as_ref()
                 .map(|bytes| &bytes[..]),
         );
+    }
+
+    fn fraction(&mut self, number: Option<f64>) {
+        let bytes = number.map(f64::to_be_bytes);
+        self.field(bytes.as_ref().map(|bytes| &bytes[..]));
     }
 }

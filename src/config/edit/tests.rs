@@ -226,6 +226,41 @@ fn a_replacement_changes_the_fields_that_differ() {
     check(COMMENTED, &change, &expected);
 }
 
+// spec: API-1 EDIT-1
+#[test]
+fn limits_that_the_api_does_not_know_stay() {
+    let limits = "max_concurrency: 16 # at once
+    queue_timeout_ms: 5
+    rate_limit: { per_second: 0.5, burst: 3 }
+    circuit_breaker:
+      failure_ratio: 0.25 # a quarter";
+    let before = format!(
+        "defaults: {{ circuit_breaker: {{ min_calls: 3 }}, rate_limit: {{ per_second: 9 }} }}
+tools:
+  - name: a
+    url: https://a.example/x
+    {AUTH}
+    {limits}
+    timeout_ms: 5000
+    max_retries: 1
+    enabled: true
+    source: api
+"
+    );
+    let replaced = before.replace("a.example", "new.example");
+    check(&before, &Change::Put(write("a")), &replaced);
+    // A new tool gets what the file says of all tools.
+    let appended = "  - name: c
+    url: https://new.example/x
+    auth: {type: hmac_sha256, secret_file: secrets/c.#}
+    timeout_ms: 5000
+    max_retries: 1
+    enabled: true
+    source: api
+";
+    check(&before, &new("c"), &(before.clone() + appended));
+}
+
 #[test]
 fn a_block_scalar_is_replaced_and_its_comment_stays() {
     let change = Change::Put(ToolWrite {

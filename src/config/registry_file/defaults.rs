@@ -4,8 +4,9 @@
 //! reported once, here, and then left out, so that no tool repeats the report.
 
 use crate::config::fields::{Field, FieldPath, Reading};
+use crate::config::registry_file::entry;
 use crate::config::yaml::{Kind, Node};
-use crate::registry::{AuthSpec, Tool, ToolSpec};
+use crate::registry::{AuthSpec, CircuitBreakerSpec, RateLimitSpec, Tool, ToolSpec, limits};
 use crate::secret::Secret;
 use crate::sign::Signer;
 
@@ -15,6 +16,10 @@ const FIELDS: &[&str] = &[
     "deadline_ms",
     "idempotent",
     "retry_on",
+    "max_concurrency",
+    "queue_timeout_ms",
+    "rate_limit",
+    "circuit_breaker",
 ];
 
 /// What `defaults:` may set.
@@ -25,6 +30,10 @@ pub(super) struct Defaults {
     deadline_ms: Option<i64>,
     idempotent: Option<bool>,
     retry_on: Option<Vec<String>>,
+    max_concurrency: Option<i64>,
+    queue_timeout_ms: Option<i64>,
+    rate_limit: Option<RateLimitSpec>,
+    circuit_breaker: Option<CircuitBreakerSpec>,
 }
 
 impl Defaults {
@@ -43,16 +52,20 @@ impl Defaults {
             deadline_ms: reading.integer(fields.get("deadline_ms")),
             idempotent: reading.boolean(fields.get("idempotent")),
             retry_on: reading.texts(fields.get("retry_on")),
+            max_concurrency: reading.integer(fields.get("max_concurrency")),
+            queue_timeout_ms: reading.integer(fields.get("queue_timeout_ms")),
+            rate_limit: entry::rate_limit(reading, fields.get("rate_limit")),
+            circuit_breaker: entry::circuit_breaker(reading, fields.get("circuit_breaker")),
         };
-        let mut probe = probe();
-        defaults.fill(&mut probe);
-        for violation in Tool::compile(probe).err().unwrap_or_default() {
-            let (name, index) = split_index(&violation.field);
-            let found = node.get(name).unwrap_or(node);
-            let at = super::entry::item(found, index).unwrap_or(found).at;
+        for violation in Tool::compile(defaults.probe()).err().unwrap_or_default() {
             let field = format!("{path}.{}", violation.field);
-            reading.report.error(at, field, violation.rule.to_string());
-            defaults.forget(name);
+            // A part that is no number at all is missing from what was compiled.
+            if !reading.is_faulty(&field) {
+                let at = entry::place(node, &violation.field);
+                reading.report.error(at, field, violation.rule.to_string());
+            }
+            let name = violation.field.split(['.', '[']).next();
+            defaults.forget(name.unwrap_or_default());
         }
         defaults
     }
@@ -66,6 +79,17 @@ impl Defaults {
         if spec.retry_on.is_none() {
             spec.retry_on.clone_from(&self.retry_on);
         }
+        spec.max_concurrency = spec.max_concurrency.or(self.max_concurrency);
+        // A tool without places has no queue that the default could be about.
+        if spec.max_concurrency.is_some() {
+            spec.queue_timeout_ms = spec.queue_timeout_ms.or(self.queue_timeout_ms);
+        }
+        if spec.rate_limit.is_none() {
+            spec.rate_limit.clone_from(&self.rate_limit);
+        }
+        if spec.circuit_breaker.is_none() {
+            spec.circuit_breaker.clone_from(&self.circuit_breaker);
+        }
     }
 
     fn forget(&mut self, name: &str) {
@@ -74,13 +98,28 @@ impl Defaults {
             "max_retries" => self.max_retries = None,
             "deadline_ms" => self.deadline_ms = None,
             "idempotent" => self.idempotent = None,
+            "max_concurrency" => self.max_concurrency = None,
+            "queue_timeout_ms" => self.queue_timeout_ms = None,
+            "rate_limit" => self.rate_limit = None,
+            "circuit_breaker" => self.circuit_breaker = None,
             _ => self.retry_on = None,
         }
+    }
+
+    /// A tool with these defaults that breaks no other rule.
+    fn probe(&self) -> ToolSpec {
+        let mut spec = harmless();
+        // Whether the tools that a queue's default is for have places is their own business.
+        if self.max_concurrency.is_none() && self.queue_timeout_ms.is_some() {
+            spec.max_concurrency = Some(*limits::MAX_CONCURRENCY.start());
+        }
+        self.fill(&mut spec);
+        spec
     }
 }
 
 /// A tool that breaks no rule by itself.
-fn probe() -> ToolSpec {
+fn harmless() -> ToolSpec {
     ToolSpec {
         name: "defaults".to_owned(),
         url: "http://localhost/".to_owned(),
@@ -91,15 +130,4 @@ fn probe() -> ToolSpec {
         },
         ..ToolSpec::default()
     }
-}
-
-/// `retry_on[2]` as name and index.
-pub(super) fn split_index(field: &str) -> (&str, Option<usize>) {
-    let Some((name, rest)) = field.split_once('[') else {
-        return (field, None);
-    };
-    (
-        name,
-        rest.strip_suffix(']').and_then(|text| text.parse().ok()),
-    )
 }

@@ -5,10 +5,12 @@ use http::HeaderName;
 
 use crate::config::fields::{Field, FieldPath, Fields, Reading};
 use crate::config::problem::Position;
-use crate::config::registry_file::defaults::{Defaults, split_index};
+use crate::config::registry_file::defaults::Defaults;
 use crate::config::registry_file::files::Files;
 use crate::config::yaml::{Kind, Node};
-use crate::registry::{AuthSpec, Rule, TlsSpec, ToolSpec, Violation};
+use crate::registry::{
+    AuthSpec, CircuitBreakerSpec, RateLimitSpec, Rule, TlsSpec, ToolSpec, Violation,
+};
 use crate::secret::Secret;
 
 const FIELDS: &[&str] = &[
@@ -24,11 +26,17 @@ const FIELDS: &[&str] = &[
     "idempotent",
     "forward_path",
     "retry_on",
+    "max_concurrency",
+    "queue_timeout_ms",
+    "rate_limit",
+    "circuit_breaker",
     "headers",
     "tls",
     "source",
 ];
 const AUTH_FIELDS: &[&str] = &["type", "secret", "secret_file", "secret_id"];
+const RATE_LIMIT_FIELDS: &[&str] = &["per_second", "burst"];
+const CIRCUIT_BREAKER_FIELDS: &[&str] = &["failure_ratio", "min_calls", "open_ms"];
 const TLS_FIELDS: &[&str] = &[
     "ca_file",
     "client_cert_file",
@@ -62,6 +70,10 @@ pub(super) fn read(
         idempotent: reading.boolean(fields.get("idempotent")),
         forward_path: reading.boolean(fields.get("forward_path")),
         retry_on: reading.texts(fields.get("retry_on")),
+        max_concurrency: reading.integer(fields.get("max_concurrency")),
+        queue_timeout_ms: reading.integer(fields.get("queue_timeout_ms")),
+        rate_limit: rate_limit(reading, fields.get("rate_limit")),
+        circuit_breaker: circuit_breaker(reading, fields.get("circuit_breaker")),
         headers: fields
             .get("headers")
             .map(|field| headers(reading, field))
@@ -120,6 +132,31 @@ fn secret_file(reading: &mut Reading<'_>, files: &mut Files, field: Field<'_>) -
         }
     }
     Some(Secret::new(content))
+}
+
+/// Reads `rate_limit:`, of a tool or of the defaults.
+pub(super) fn rate_limit(
+    reading: &mut Reading<'_>,
+    field: Option<Field<'_>>,
+) -> Option<RateLimitSpec> {
+    let fields = reading.fields(field?, RATE_LIMIT_FIELDS)?;
+    Some(RateLimitSpec {
+        per_second: reading.number(fields.get("per_second")),
+        burst: reading.integer(fields.get("burst")),
+    })
+}
+
+/// Reads `circuit_breaker:`, of a tool or of the defaults.
+pub(super) fn circuit_breaker(
+    reading: &mut Reading<'_>,
+    field: Option<Field<'_>>,
+) -> Option<CircuitBreakerSpec> {
+    let fields = reading.fields(field?, CIRCUIT_BREAKER_FIELDS)?;
+    Some(CircuitBreakerSpec {
+        failure_ratio: reading.number(fields.get("failure_ratio")),
+        min_calls: reading.integer(fields.get("min_calls")),
+        open_ms: reading.integer(fields.get("open_ms")),
+    })
 }
 
 fn headers(reading: &mut Reading<'_>, field: Field<'_>) -> Vec<(String, Secret)> {
@@ -205,21 +242,36 @@ fn locate(entry: Field<'_>, name: &str) -> (Position, String) {
         let path = header_path(&parent, header, value).to_string();
         return (key.at, path);
     }
+    (place(entry.node, name), format!("{}.{name}", entry.path))
+}
+
+/// Where the field `name`, such as `tls.ca_file` or `retry_on[2]`, is within a mapping. What is
+/// missing is at the innermost place that is there.
+pub(super) fn place(mapping: &Node, name: &str) -> Position {
     let (name_only, index) = split_index(name);
-    let mut node = entry.node;
+    let mut node = mapping;
     for step in name_only.split('.') {
-        // What is missing is reported at the innermost place that is there.
         let Some(inner) = node.get(step) else { break };
         node = inner;
     }
-    let at = item(node, index).unwrap_or(node).at;
-    (at, format!("{}.{name}", entry.path))
+    item(node, index).unwrap_or(node).at
 }
 
 /// An item of a list.
-pub(super) fn item(node: &Node, index: Option<usize>) -> Option<&Node> {
+fn item(node: &Node, index: Option<usize>) -> Option<&Node> {
     match &node.kind {
         Kind::Sequence(items) => items.get(index?),
         Kind::Null | Kind::Scalar { .. } | Kind::Mapping(_) => None,
     }
+}
+
+/// `retry_on[2]` as name and index.
+fn split_index(field: &str) -> (&str, Option<usize>) {
+    let Some((name, rest)) = field.split_once('[') else {
+        return (field, None);
+    };
+    (
+        name,
+        rest.strip_suffix(']').and_then(|text| text.parse().ok()),
+    )
 }

@@ -111,6 +111,68 @@ tools:
     assert!(tool.origin.trust().unwrap().server_name.is_some());
 }
 
+/// What a tool's limits are, as a table says them; `-` for none.
+fn limits(tool: &Tool) -> String {
+    let protection = &tool.protection;
+    let places = protection.concurrency.as_ref().map_or("-".to_owned(), |c| {
+        format!("{} {}", c.places.max(), c.patience.as_millis())
+    });
+    let rate = protection.rate.as_ref().map_or("-".to_owned(), |rate| {
+        format!("{} {}", rate.rate().per_second, rate.rate().burst)
+    });
+    let circuit = protection.circuit.as_ref().map_or("-".to_owned(), |c| {
+        let breaker = c.breaker();
+        let open = breaker.open.as_millis();
+        format!("{} {} {open}", breaker.failure_ratio, breaker.min_calls)
+    });
+    format!("{places} | {rate} | {circuit}")
+}
+
+// spec: REG-2 LIMIT-1 LIMIT-2 LIMIT-3
+#[test]
+fn limits_of_tools_and_defaults() {
+    #[track_caller]
+    fn check(defaults: &str, fields: &str, expected: &str) {
+        let text = format!(
+            "defaults: {{ {defaults} }}\ntools:\n- {{ name: t, url: 'http://localhost', {AUTH}{fields} }}"
+        );
+        let loaded = load_text(&text).unwrap();
+        assert_eq!(limits(tool(&loaded, "t")), expected, "{text}");
+    }
+    check("", "", "- | - | -");
+    check("", ", max_concurrency: 1", "1 1000 | - | -");
+    let most = ", max_concurrency: 65535, queue_timeout_ms: 60000";
+    check("", most, "65535 60000 | - | -");
+    check("", ", rate_limit: { per_second: 0.001 }", "- | 0.001 1 | -");
+    check("", ", rate_limit: { per_second: 2.5 }", "- | 2.5 3 | -");
+    let most = ", rate_limit: { per_second: 1000000, burst: 1000000 }";
+    check("", most, "- | 1000000 1000000 | -");
+    check("", ", circuit_breaker: {}", "- | - | 0.5 20 10000");
+    let all = ", circuit_breaker: { failure_ratio: 1, min_calls: 1, open_ms: 100 }";
+    check("", all, "- | - | 1 1 100");
+    // A queue's default is nothing to tools without places.
+    check("queue_timeout_ms: 7", "", "- | - | -");
+    check("queue_timeout_ms: 7", ", max_concurrency: 2", "2 7 | - | -");
+    let all = "max_concurrency: 3, queue_timeout_ms: 0, rate_limit: { per_second: 9, burst: 1 }, \
+               circuit_breaker: { open_ms: 200 }";
+    check(all, "", "3 0 | 9 1 | 0.5 20 200");
+    let own = ", max_concurrency: 4, rate_limit: { per_second: 8 }, circuit_breaker: {}";
+    check(all, own, "4 0 | 8 8 | 0.5 20 10000");
+}
+
+#[test]
+fn a_rate_or_a_ratio_is_a_decimal() {
+    for number in [
+        ".5", "5.", "1e3", "inf", ".inf", "nan", "+", "0x10", "1_000", "'5'",
+    ] {
+        let text = format!(
+            "tools:\n- {{ name: t, url: 'http://localhost', {AUTH}, rate_limit: {{ per_second: {number} }} }}"
+        );
+        let refused = load_text(&text).unwrap_err().to_string();
+        assert!(refused.contains("expected a number"), "{number}: {refused}");
+    }
+}
+
 /// The id that a secret's bytes lead to, which tells what was read without showing it.
 fn secret_id(loaded: &Loaded, name: &str) -> String {
     tool(loaded, name).signer.secret_id().as_str().to_owned()
@@ -350,7 +412,8 @@ fn a_large_broken_registry_is_answered_in_a_hundred_lines() {
 }
 
 /// A registry with `@` before every value.
-const VALUES: &str = "defaults: { timeout_ms: @700, max_retries: @1, retry_on: @[503] }
+const VALUES: &str =
+    "defaults: { timeout_ms: @700, max_retries: @1, retry_on: @[503], max_concurrency: @5 }
 tools:
   - name: @t
     scope_id: @global
@@ -364,6 +427,10 @@ tools:
     idempotent: @true
     forward_path: @false
     retry_on: [ @not_sent, @408 ]
+    max_concurrency: @5
+    queue_timeout_ms: @5
+    rate_limit: @{ per_second: @5, burst: @5 }
+    circuit_breaker: @{ failure_ratio: @0.5, min_calls: @5, open_ms: @500 }
     headers: { X-A: @a, X-B: @b }
     tls: { server_name: @inner.example }
   - name: @u

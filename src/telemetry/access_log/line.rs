@@ -60,6 +60,12 @@ pub struct Line<'a> {
     /// Whether a retry was wanted and not affordable.
     #[serde(skip_serializing_if = "is_false")]
     pub budget_exhausted: bool,
+    /// The wait for a place under the tool's `max_concurrency`, if there was one.
+    #[serde(rename = "queued_ms", skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Millis>,
+    /// What the tool's circuit breaker decided, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<&'static str>,
     /// Body bytes that came from the agent.
     pub request_bytes: u64,
     /// Body bytes that went to the agent.
@@ -119,6 +125,12 @@ impl Display for Line<'_> {
         }
         if self.budget_exhausted {
             f.write_str(" budget_exhausted")?;
+        }
+        if let Some(queued) = self.queued {
+            write!(f, " queued={}ms", queued.as_f64())?;
+        }
+        if let Some(circuit) = self.circuit {
+            write!(f, " circuit={circuit}")?;
         }
         if let Some(scope) = self.scope {
             write!(f, " scope={}", Plain(scope))?;
@@ -200,6 +212,8 @@ pub(super) mod tests {
             },
             retries: &[],
             budget_exhausted: false,
+            queued: None,
+            circuit: None,
             request_bytes: 0,
             response_bytes: 0,
             duration: Millis(Duration::from_micros(12_345)),
@@ -290,6 +304,8 @@ pub(super) mod tests {
                 wait: Millis(Duration::from_millis(80)),
             }],
             budget_exhausted: true,
+            queued: Some(Millis(Duration::from_micros(2500))),
+            circuit: Some("no_retry"),
             request_bytes: 221,
             response_bytes: 2,
             ..line("send_email")
@@ -298,8 +314,8 @@ pub(super) mod tests {
             written(&call, LogFormat::Text),
             "2024-01-15T12:40:00.007Z proxy POST send_email 503 server_error 12.345ms \
              overhead=0.21ms attempt=upstream_connect/1.5ms attempt=server_error/503/20ms \
-             retry=upstream_connect/80ms budget_exhausted scope=agent:support agent=support \
-             in=221 out=2 request=send_email trace=0af7651916cd43dd8448eb211c80319c\n"
+             retry=upstream_connect/80ms budget_exhausted queued=2.5ms circuit=no_retry \
+             scope=agent:support agent=support in=221 out=2 request=send_email trace=0af7651916cd43dd8448eb211c80319c\n"
         );
     }
 }

@@ -119,10 +119,35 @@ table! {
     );
     /// By `tool`.
     INFLIGHT_CALLS = gauge("countersign_inflight_calls", Unit::Count, "Calls under way, by tool.");
+    /// By `tool`.
+    QUEUED_CALLS = gauge(
+        "countersign_queued_calls", Unit::Count,
+        "Calls that wait for a place under the tool's max_concurrency.",
+    );
+    /// By `tool`.
+    QUEUE_WAIT = seconds(
+        "countersign_queue_wait_seconds", CALL_SECONDS,
+        "Time that calls waited for a place under the tool's max_concurrency, got or not.",
+    );
+    /// By `tool`.
+    RATE_LIMITED = counter(
+        "countersign_rate_limited_total",
+        "Calls that were refused because of the tool's rate_limit.",
+    );
+    /// By `tool`; read from the registry when it is asked for.
+    CIRCUIT_STATE = gauge(
+        "countersign_circuit_state", Unit::Count,
+        "How the tool's circuit_breaker stands: 0 closed, 1 half-open, 2 open.",
+    );
+    /// By `tool`.
+    CIRCUIT_OPENED = counter(
+        "countersign_circuit_opened_total",
+        "Times that the tool's circuit_breaker opened.",
+    );
     /// Read from the body limits when it is asked for.
     BUFFERED_BODY_BYTES = gauge(
         "countersign_buffered_body_bytes", Unit::Bytes,
-        "Bytes of request bodies held for calls under way.",
+        "Room taken by request bodies: what they hold, and what was announced of them.",
     );
     /// Over all scopes.
     REGISTRY_TOOLS = gauge("countersign_registry_tools", Unit::Count, "Tools in the registry in service.");

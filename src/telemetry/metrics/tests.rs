@@ -207,6 +207,28 @@ async fn buffered_bytes_are_read_when_asked_for() {
     assert_eq!(sample(&metrics, series), Some(0.0));
 }
 
+// spec: OBS-1 LIMIT-3
+#[test]
+fn only_tools_with_a_circuit_have_one_and_the_worst_of_a_name_counts() {
+    let metrics = metrics();
+    let state = |tool: &str| {
+        let series = format!("countersign_circuit_state{{tool=\"{tool}\"}}");
+        sample(&metrics, &series)
+    };
+    assert_eq!(state("a"), None);
+    metrics.circuit_states([("a", 0), ("b", 2), ("a", 1), ("a", 0)]);
+    assert_eq!(
+        (state("a"), state("b"), state("c")),
+        (Some(1.0), Some(2.0), None)
+    );
+    // One that is left out was taken away; it must not look open for ever.
+    metrics.circuit_states([("a", 2), ("c", 0)]);
+    assert_eq!(
+        (state("a"), state("b"), state("c")),
+        (Some(2.0), Some(0.0), Some(0.0))
+    );
+}
+
 #[test]
 fn instances_do_not_share_anything() {
     let (one, other) = (metrics(), metrics());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Label, SharedString};
 
 use crate::telemetry::metrics::series::Series;
-use crate::telemetry::metrics::table;
+use crate::telemetry::metrics::table::{self, Metric};
 use crate::telemetry::outcome::{Door, SUCCESS};
 
 /// Handles of one tool's series; cheap to clone.
@@ -85,10 +85,44 @@ impl ToolMetrics {
 
     /// A retry could not be afforded.
     pub(in crate::telemetry) fn retry_budget_exhausted(&self) {
-        self.0
-            .series
-            .counter(&table::RETRY_BUDGET_EXHAUSTED, vec![self.label()])
-            .increment(1);
+        self.counter(&table::RETRY_BUDGET_EXHAUSTED);
+    }
+
+    /// A call waits for a place.
+    pub(in crate::telemetry) fn queue_joined(&self) {
+        self.queued().increment(1.0);
+    }
+
+    /// A call that waited no longer does.
+    pub(in crate::telemetry) fn queue_left(&self) {
+        self.queued().decrement(1.0);
+    }
+
+    /// A call got a place, or will not, after this time.
+    pub(in crate::telemetry) fn queue_wait(&self, took: Duration) {
+        let series = &self.0.series;
+        let wait = series.histogram(&table::QUEUE_WAIT, vec![self.label()]);
+        wait.record(took);
+    }
+
+    /// A call was refused because of its tool's rate.
+    pub(in crate::telemetry) fn rate_limited(&self) {
+        self.counter(&table::RATE_LIMITED);
+    }
+
+    /// An attempt opened its tool's circuit.
+    pub(in crate::telemetry) fn circuit_opened(&self) {
+        self.counter(&table::CIRCUIT_OPENED);
+    }
+
+    fn queued(&self) -> Gauge {
+        let series = &self.0.series;
+        series.gauge(&table::QUEUED_CALLS, vec![self.label()])
+    }
+
+    fn counter(&self, metric: &'static Metric) {
+        let counter = self.0.series.counter(metric, vec![self.label()]);
+        counter.increment(1);
     }
 
     fn label(&self) -> Label {

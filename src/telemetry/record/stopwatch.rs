@@ -1,5 +1,5 @@
 //! Splits a call's time into ours and others': what the sidecar takes itself is what remains when
-//! the agent's, the upstreams' and the retries' shares are taken away.
+//! the agent's, the upstreams', the queue's and the retries' shares are taken away.
 
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ enum Phase {
     Ours,
     /// The agent sends its body.
     Capture(Instant),
+    /// The call waits for a place that others hold.
+    Queue(Instant),
     /// An upstream has the request.
     Attempt(Instant),
     /// A retry waits for its time. A timer that fires late is our overhead.
@@ -46,6 +48,19 @@ impl Stopwatch {
     pub fn captured(&mut self, waited: Duration) {
         self.phase = Phase::Ours;
         self.elsewhere += waited;
+    }
+
+    pub fn queue_joined(&mut self) {
+        self.enter(Instant::now(), Phase::Queue);
+    }
+
+    /// How long the wait for a place took that ends now; `None` where there was none.
+    pub fn queue_left(&mut self, now: Instant) -> Option<Duration> {
+        let Phase::Queue(since) = self.phase else {
+            return None;
+        };
+        self.settle(now);
+        Some(now - since)
     }
 
     pub fn attempt_started(&mut self) {
@@ -79,7 +94,7 @@ impl Stopwatch {
     pub fn attempt_under_way(&self, now: Instant) -> Option<Duration> {
         match self.phase {
             Phase::Attempt(since) => Some(now - since),
-            Phase::Ours | Phase::Capture(_) | Phase::Wait { .. } => None,
+            Phase::Ours | Phase::Capture(_) | Phase::Queue(_) | Phase::Wait { .. } => None,
         }
     }
 
@@ -103,7 +118,7 @@ impl Stopwatch {
     fn settle(&mut self, now: Instant) {
         self.elsewhere += match self.phase {
             Phase::Ours => Duration::ZERO,
-            Phase::Capture(since) | Phase::Attempt(since) => now - since,
+            Phase::Capture(since) | Phase::Queue(since) | Phase::Attempt(since) => now - since,
             Phase::Wait { since, planned } => planned.min(now - since),
         };
         self.phase = Phase::Ours;

@@ -327,3 +327,60 @@ async fn a_tool_told_twice_is_in_flight_once() {
     drop(call);
     assert_eq!(world.metric(INFLIGHT), 0.0);
 }
+
+const QUEUED: &str = r#"countersign_queued_calls{tool="send_email"}"#;
+const QUEUE_WAITS: &str = r#"countersign_queue_wait_seconds_count{tool="send_email"}"#;
+
+// spec: LIMIT-1 LIMIT-3 OBS-1 OBS-2
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_the_queue_is_told_and_is_no_overhead() {
+    let world = World::new();
+    let mut call = world.call();
+    call.queue_joined();
+    assert_eq!(
+        (world.metric(QUEUED), world.metric(QUEUE_WAITS)),
+        (1.0, 0.0)
+    );
+    advance(ms(250)).await;
+    call.queue_left();
+    call.queue_left();
+    assert_eq!(
+        (world.metric(QUEUED), world.metric(QUEUE_WAITS)),
+        (0.0, 1.0)
+    );
+    call.circuit(CircuitVerdict::Probe);
+    advance(ms(3)).await;
+    call.attempt_started();
+    advance(ms(40)).await;
+    call.attempt(AttemptOutcome::Answered(OK), ms(40));
+    call.finish(CallOutcome::Answered(OK));
+    let line = world.line();
+    assert_eq!(
+        (&line["queued_ms"], &line["circuit"]),
+        (&json!(250.0), &json!("probe"))
+    );
+    assert_eq!(
+        (&line["duration_ms"], &line["overhead_ms"]),
+        (&json!(293.0), &json!(3.0))
+    );
+}
+
+// spec: LIMIT-1 CANCEL-1
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_in_the_queue_leaves_it() {
+    let world = World::new();
+    let mut call = world.call();
+    call.queue_joined();
+    advance(ms(70)).await;
+    drop(call);
+    assert_eq!(
+        (world.metric(QUEUED), world.metric(QUEUE_WAITS)),
+        (0.0, 1.0)
+    );
+    let line = world.line();
+    assert_eq!(
+        (&line["outcome"], &line["queued_ms"]),
+        (&json!("cancelled"), &json!(70.0))
+    );
+    assert_eq!(line["overhead_ms"], json!(0.0));
+}
