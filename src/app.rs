@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -219,6 +220,7 @@ impl Bound {
     // spec: LIFE-1 LIFE-2
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let parts = self.parts;
+        parts.metrics.count_tasks(Handle::current().metrics());
         let readiness = Readiness::starting();
         let (agents_drain, agents_watch) = drain();
         let (admin_drain, admin_watch) = drain();

@@ -9,11 +9,12 @@ mod table;
 mod tool;
 
 use std::fmt::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::RuntimeMetrics;
 
 use crate::body::BufferedBytes;
 use crate::clock::Timestamp;
@@ -32,6 +33,8 @@ pub struct Metrics {
     exposition: PrometheusHandle,
     process: metrics_process::Collector,
     buffered: BufferedBytes,
+    /// Guards the list of runtimes, which grows at the start and is read by scrapes.
+    runtimes: Mutex<Vec<RuntimeMetrics>>,
     overhead: Histogram,
     unknown: OnceLock<ToolMetrics>,
 }
@@ -78,6 +81,7 @@ impl Metrics {
             series,
             process,
             buffered,
+            runtimes: Mutex::new(Vec::new()),
         };
         metrics.start_at_zero();
         metrics
@@ -116,6 +120,17 @@ impl Metrics {
     /// Connections from agents.
     pub fn agent_connections(&self) -> Gauge {
         self.series.gauge(&table::AGENT_CONNECTIONS, Vec::new())
+    }
+
+    /// Counts the tasks of this runtime from now on, besides those of the runtimes before it.
+    pub fn count_tasks(&self, runtime: RuntimeMetrics) {
+        self.with_runtimes(|runtimes| runtimes.push(runtime));
+    }
+
+    fn with_runtimes<T>(&self, act: impl FnOnce(&mut Vec<RuntimeMetrics>) -> T) -> T {
+        // A push or a sum cannot leave the list half changed, so a poisoned lock is still good.
+        let runtimes = self.runtimes.lock();
+        act(&mut runtimes.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts access-log lines that were lost.
@@ -158,9 +173,11 @@ impl Metrics {
 
     /// Everything in Prometheus' text format, version 0.0.4.
     pub fn render(&self) -> String {
-        self.series
-            .gauge(&table::BUFFERED_BODY_BYTES, Vec::new())
-            .set(self.buffered.used() as f64);
+        let alive = |runtime: &RuntimeMetrics| runtime.num_alive_tasks();
+        let tasks: usize = self.with_runtimes(|runtimes| runtimes.iter().map(alive).sum());
+        let gauge = |metric| self.series.gauge(metric, Vec::new());
+        gauge(&table::TASKS).set(tasks as f64);
+        gauge(&table::BUFFERED_BODY_BYTES).set(self.buffered.used() as f64);
         metrics::with_local_recorder(self.series.recorder(), || self.process.collect());
         let mut text = self.exposition.render();
         declare_missing(&mut text);
