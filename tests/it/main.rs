@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test states its expectations")]
 
+mod abuse;
 mod cancel;
 mod citations;
 mod cli;
