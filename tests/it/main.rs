@@ -17,6 +17,7 @@ mod readme;
 mod reload;
 mod retries;
 mod signatures;
+mod soak;
 mod support;
 mod tls;
 mod tools_api;
