@@ -164,11 +164,6 @@ impl Sidecar {
 
 /// What the kernel says that the process has.
 impl Sidecar {
-    /// Its number.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// How many file descriptors it holds.
     ///
     /// # Panics

@@ -37,12 +37,12 @@ fn registry(dir: &TempDir, upstream: SocketAddr, tools: &[&str], fields: &[&str]
     path
 }
 
-/// Lets this process, and what it starts from now on, have as many files open at once.
-fn allow_open_files(count: usize) {
+/// Lets this process, and what it starts from now on, have thousands of files open. One number for
+/// all tests, since they share the process.
+fn allow_many_open_files() {
     let pid = std::process::id().to_string();
-    let limit = format!("--nofile={count}:");
-    let (code, _, said) = run(Command::new("prlimit").args(["--pid", &pid, &limit]));
-    assert_eq!(code, 0, "this test needs {count} open files: {said}");
+    let (code, _, said) = run(Command::new("prlimit").args(["--pid", &pid, "--nofile=8192:"]));
+    assert_eq!(code, 0, "this test needs thousands of open files: {said}");
 }
 
 /// What a process has to give back when its connections have ended.

@@ -43,7 +43,8 @@ class Held:
     def exceeds(self, before: "Held") -> list[str]:
         """What there is more of, in words."""
         then = asdict(before)
-        return [f"{name}: {now}, was {then[name]}" for name, now in asdict(self).items() if now > then[name]]
+        more = [(name, now) for name, now in asdict(self).items() if now > then[name]]
+        return [f"{name}: {now}, was {then[name]}" for name, now in more]
 
 
 class Sidecar:
@@ -66,7 +67,8 @@ class Sidecar:
             "--registry", str(registry), env=environment, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )
-        self._readers = [asyncio.create_task(self._follow_log()), asyncio.create_task(self._follow_diagnostics())]
+        following = [self._follow_log(), self._follow_diagnostics()]
+        self._readers = [asyncio.create_task(stream) for stream in following]
         async with asyncio.timeout(60):
             while not self.agents:
                 if self._process.returncode is not None:
@@ -119,7 +121,8 @@ class Sidecar:
         """One request to the admin listener."""
         connection = await Connection.open(self.admin)
         try:
-            fields = {"Authorization": f"Bearer {TOKEN}", "Connection": "close", "Content-Type": "application/json"}
+            fields = {"Authorization": f"Bearer {TOKEN}", "Connection": "close"}
+            fields["Content-Type"] = "application/json"
             data = b"" if body is None else json.dumps(body).encode()
             await connection.send(request(method, target, fields, data))
             async with asyncio.timeout(30):
@@ -144,5 +147,5 @@ class Sidecar:
         return Held(
             fds=len(os.listdir(process / "fd")),
             threads=len(os.listdir(process / "task")),
-            **{name: int(metrics.get(name, 0)) for name in Held.__annotations__ if name not in ("fds", "threads")},
+            **{name: int(metrics.get(name, 0)) for name in list(Held.__annotations__)[2:]},
         )

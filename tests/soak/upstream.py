@@ -9,7 +9,7 @@ import json
 import random
 
 from ledger import Ledger
-from wire import leave_by_reset
+from wire import chunk, leave_by_reset
 
 # What may be done with an attempt, by tool, and how often.
 GOOD = {"length": 6, "chunked": 4}
@@ -141,7 +141,8 @@ class Upstream:
             case "chunked":
                 half = len(said) // 2
                 pieces = [said[:half], said[half:]]
-                return await say(chunked + b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n")
+                body = b"".join(chunk(piece) for piece in [*pieces, b""])
+                return await say(chunked + body)
             case "late":
                 await asyncio.sleep(self.rng.uniform(0.02, 0.3))
                 return await say(whole)
@@ -161,7 +162,8 @@ class Upstream:
             case "500" | "404":
                 return await say(b"HTTP/1.1 %b No\r\nContent-Length: 2\r\n\r\nno" % how.encode())
             case "503" | "429":
-                return await say(b"HTTP/1.1 %b No\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\nno" % how.encode())
+                fields = b"Retry-After: 1\r\nContent-Length: 2"
+                return await say(b"HTTP/1.1 %b No\r\n%b\r\n\r\nno" % (how.encode(), fields))
             case "204":
                 return await say(b"HTTP/1.1 204 No Content\r\n\r\n")
             case "1xx":
@@ -178,7 +180,8 @@ class Upstream:
             case "garbage":
                 return await say(bytes(self.rng.randrange(256) for _ in range(200)), False)
             case "both_framings":
-                return await say(whole.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n"), False)
+                coding = b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+                return await say(whole.replace(b"\r\n\r\n", coding), False)
             case "bad_length":
                 return await say(whole.replace(b"Length: ", b"Length: +"), False)
             case "endless_head":

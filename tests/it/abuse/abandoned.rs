@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use crate::abuse::upstream::Upstream;
-use crate::abuse::{Held, allow_open_files, gauge, metrics, registry, sent, served, until};
+use crate::abuse::{Held, allow_many_open_files, gauge, metrics, registry, sent, served, until};
 use crate::support::{BINARY, block_on};
 
 const CONNECTIONS: usize = 10_000;
@@ -122,7 +122,7 @@ async fn open_and_abandon(sidecar: &Sidecar, wave: usize) {
 #[test]
 #[ignore = "opens 12,000 connections"]
 fn ten_thousand_abandoned_connections_leave_nothing_behind() {
-    allow_open_files(4 * WAVE);
+    allow_many_open_files();
     let dir = TempDir::new().unwrap();
     let upstream = Upstream::start();
     let tools = ["ok", "stall", "stream"];
@@ -132,9 +132,8 @@ fn ten_thousand_abandoned_connections_leave_nothing_behind() {
         // Nothing here may end by a time-out that would hide a leak.
         ("COUNTERSIGN_LIMITS_HEAD_TIMEOUT_MS", "600000"),
         ("COUNTERSIGN_LIMITS_BODY_TIMEOUT_MS", "3600000"),
-        ("COUNTERSIGN_LOG_LEVEL", "warn"),
     ];
-    let sidecar = Sidecar::start_with(BINARY, &path, &["--log-level", "info"], &environment);
+    let sidecar = Sidecar::start_with(BINARY, &path, &[], &environment);
     block_on(async {
         for _ in 0..WARM_UP / WAVE {
             open_and_abandon(&sidecar, WAVE).await;

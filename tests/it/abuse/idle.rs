@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::abuse::upstream::Upstream;
-use crate::abuse::{Held, allow_open_files, gauge, metrics, registry, sent, served};
+use crate::abuse::{Held, allow_many_open_files, gauge, metrics, registry, sent, served};
 use crate::support::{BINARY, block_on};
 
 const CONNECTIONS: usize = 2_000;
@@ -27,7 +27,7 @@ async fn used(agents: std::net::SocketAddr) -> Reader<TcpStream> {
 #[test]
 #[ignore = "holds 2,000 connections"]
 fn idle_connections_hold_little_memory() {
-    allow_open_files(3 * CONNECTIONS);
+    allow_many_open_files();
     let dir = TempDir::new().unwrap();
     let upstream = Upstream::start();
     let path = registry(&dir, upstream.address, &["ok"], &[]);

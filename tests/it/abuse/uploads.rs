@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::abuse::upstream::Upstream;
-use crate::abuse::{Held, allow_open_files, registry, served};
+use crate::abuse::{Held, allow_many_open_files, registry, served};
 use crate::support::{BINARY, block_on};
 
 const CLIENTS: usize = 500;
@@ -127,7 +127,7 @@ async fn round(agents: SocketAddr, framing: Framing, ends: &Rc<Ends>) -> usize {
 #[test]
 #[ignore = "500 clients, and as long as their bodies' time-out"]
 fn five_hundred_slow_uploads_keep_within_memory_and_nobody_else_waits() {
-    allow_open_files(4 * CLIENTS);
+    allow_many_open_files();
     let dir = TempDir::new().unwrap();
     let upstream = Upstream::start();
     let path = registry(&dir, upstream.address, &["ok", "stall"], &[]);
