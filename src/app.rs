@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -232,6 +233,7 @@ impl Bound {
             admin,
             watched,
         } = self;
+        parts.metrics.count_tasks(Handle::current().metrics());
         let readiness = Readiness::starting();
         let (agents_drain, agents_watch) = drain();
         let (admin_drain, admin_watch) = drain();

@@ -72,6 +72,7 @@ fn serve(
         .enable_all()
         .max_blocking_threads(MAX_LOOKUPS)
         .build_local(LocalOptions::default())?;
+    parts.metrics.count_tasks(runtime.metrics());
     let ended = runtime.block_on(async move {
         let acceptor = listener.acceptor()?;
         let limits = parts.http_limits();

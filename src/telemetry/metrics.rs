@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::runtime::RuntimeMetrics;
 
 use crate::body::BufferedBytes;
 use crate::clock::Timestamp;
@@ -33,6 +34,8 @@ pub struct Metrics {
     exposition: PrometheusHandle,
     process: metrics_process::Collector,
     buffered: BufferedBytes,
+    /// Guards the list of runtimes, which grows at the start and is read by scrapes.
+    runtimes: Mutex<Vec<RuntimeMetrics>>,
     overhead: Histogram,
     unknown: OnceLock<ToolMetrics>,
     /// Guards the gauges of circuits that were ever told of, by tool; taken by scrapes only.
@@ -82,6 +85,7 @@ impl Metrics {
             series,
             process,
             buffered,
+            runtimes: Mutex::new(Vec::new()),
         };
         metrics.start_at_zero();
         metrics
@@ -120,6 +124,17 @@ impl Metrics {
     /// Connections from agents.
     pub fn agent_connections(&self) -> Gauge {
         self.series.gauge(&table::AGENT_CONNECTIONS, Vec::new())
+    }
+
+    /// Counts the tasks of this runtime from now on, besides those of the runtimes before it.
+    pub fn count_tasks(&self, runtime: RuntimeMetrics) {
+        self.with_runtimes(|runtimes| runtimes.push(runtime));
+    }
+
+    fn with_runtimes<T>(&self, act: impl FnOnce(&mut Vec<RuntimeMetrics>) -> T) -> T {
+        // A push or a sum cannot leave the list half changed, so a poisoned lock is still good.
+        let runtimes = self.runtimes.lock();
+        act(&mut runtimes.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts access-log lines that were lost.
@@ -188,9 +203,11 @@ impl Metrics {
 
     /// Everything in Prometheus' text format, version 0.0.4.
     pub fn render(&self) -> String {
-        self.series
-            .gauge(&table::BUFFERED_BODY_BYTES, Vec::new())
-            .set(self.buffered.used() as f64);
+        let alive = |runtime: &RuntimeMetrics| runtime.num_alive_tasks();
+        let tasks: usize = self.with_runtimes(|runtimes| runtimes.iter().map(alive).sum());
+        let gauge = |metric| self.series.gauge(metric, Vec::new());
+        gauge(&table::TASKS).set(tasks as f64);
+        gauge(&table::BUFFERED_BODY_BYTES).set(self.buffered.used() as f64);
         metrics::with_local_recorder(self.series.recorder(), || self.process.collect());
         let mut text = self.exposition.render();
         declare_missing(&mut text);

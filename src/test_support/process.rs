@@ -209,6 +209,37 @@ impl<A> Sidecar<A> {
     }
 }
 
+/// What the kernel says that the process has.
+impl<A> Sidecar<A> {
+    /// How many file descriptors it holds.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    pub fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(path).expect("the process lives").count()
+    }
+
+    /// The processor time that it has used, to a hundredth of a second.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    pub fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).expect("the process lives");
+        // The name before the last parenthesis may hold anything; `utime` and `stime` are the 14th
+        // and 15th field, in the 100th parts of a second that Linux shows to programs.
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
+        let ticks: u64 = fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+}
+
 impl<A> Drop for Sidecar<A> {
     fn drop(&mut self) {
         // It may have ended by itself.

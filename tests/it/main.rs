@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test states its expectations")]
 
+mod abuse;
 mod browser;
 mod cancel;
 mod citations;
@@ -18,6 +19,7 @@ mod readme;
 mod reload;
 mod retries;
 mod signatures;
+mod soak;
 mod ssrf;
 mod support;
 mod tls;

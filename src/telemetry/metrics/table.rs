@@ -173,6 +173,11 @@ table! {
     );
     /// Of the agent listener.
     AGENT_CONNECTIONS = gauge("countersign_agent_connections", Unit::Count, "Connections from agents.");
+    /// Read from the runtimes when it is asked for.
+    TASKS = gauge(
+        "countersign_tasks", Unit::Count,
+        "Tasks that are alive, over all workers and the main thread.",
+    );
     /// Of the address guard.
     SSRF_REFUSED = counter(
         "countersign_ssrf_refused_total",

@@ -229,6 +229,38 @@ fn only_tools_with_a_circuit_have_one_and_the_worst_of_a_name_counts() {
     );
 }
 
+/// Two runtimes, as a sidecar has one for each worker. Tasks that are ready to end are alive until
+/// their runtime has run them.
+// spec: OBS-1
+#[test]
+fn tasks_of_all_runtimes_are_counted_while_they_live() {
+    use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+
+    let metrics = metrics();
+    let check = |tasks| assert_eq!(sample(&metrics, "countersign_tasks"), Some(tasks));
+    check(0.0);
+    let runtime = || -> LocalRuntime {
+        let runtime = Builder::new_current_thread()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        metrics.count_tasks(runtime.metrics());
+        runtime
+    };
+    let (one, other) = (runtime(), runtime());
+    let forever = one.spawn_local(std::future::pending::<()>());
+    let short = other.spawn_local(std::future::ready(()));
+    check(2.0);
+    other.block_on(short).unwrap();
+    check(1.0);
+    forever.abort();
+    one.block_on(forever).unwrap_err();
+    check(0.0);
+    let left = one.spawn_local(std::future::pending::<()>());
+    check(1.0);
+    drop((left, one));
+    check(0.0);
+}
+
 #[test]
 fn instances_do_not_share_anything() {
     let (one, other) = (metrics(), metrics());
