@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod fake_tool;
+pub mod fuzz;
 pub mod http1;
 mod pieces;
 pub mod process;
