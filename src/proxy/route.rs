@@ -129,9 +129,21 @@ mod tests {
             "%25c0%25ae/b",
             &format!("%{}2e/b", "25".repeat(1000)),
         ] {
-            assert_eq!(parse(&format!("/tools/a/{rest}")), Err(Refusal::NotFound), "{rest}");
+            assert_eq!(
+                parse(&format!("/tools/a/{rest}")),
+                Err(Refusal::NotFound),
+                "{rest}"
+            );
         }
-        for rest in ["100%25", "100%2525/b", "%25zz", "a%252fb", "%25C3%25A9", "...", ".%2561"] {
+        for rest in [
+            "100%25",
+            "100%2525/b",
+            "%25zz",
+            "a%252fb",
+            "%25C3%25A9",
+            "...",
+            ".%2561",
+        ] {
             let route = parse(&format!("/tools/a/{rest}")).unwrap();
             assert_eq!(route.rest.as_deref(), Some(rest));
         }

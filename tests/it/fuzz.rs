@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use countersign::test_support::fuzz::{self, Mutator, dictionary};
 
-/// Seconds of a debug build on two slow cores, all targets together.
-const ITERATIONS: u64 = 2_000;
-/// An edit writes files durably, which costs a hundred times what reading one does.
-const ITERATIONS_ON_DISK: u64 = 40;
+/// All targets together take seconds in a debug build on two slow cores.
+const ITERATIONS: u64 = 5_000;
+/// An edit writes files durably, and disks differ more than processors do.
+const ITERATIONS_ON_DISK: u64 = 100;
 const SEED: u64 = 1;
 
 macro_rules! targets {
@@ -94,9 +94,10 @@ fn without(suffix: &str, names: BTreeSet<String>) -> BTreeSet<String> {
 fn every_target_is_run_here_and_by_libfuzzer() {
     let expected: BTreeSet<_> = TARGETS.iter().map(|name| (*name).to_owned()).collect();
     let manifest = fs::read_to_string(folder().join("Cargo.toml")).unwrap();
-    let declared = manifest
-        .lines()
-        .filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")?.strip_suffix(".rs\""));
+    let declared = manifest.lines().filter_map(|line| {
+        line.strip_prefix("path = \"fuzz_targets/")?
+            .strip_suffix(".rs\"")
+    });
     assert_eq!(expected, declared.map(str::to_owned).collect());
     assert_eq!(expected, names("corpus"));
     assert_eq!(expected, without(".rs", names("fuzz_targets")));

@@ -55,7 +55,11 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let name = format!("countersign-fuzz-{}-{:x}", std::process::id(), fastrand::u64(..));
+        let name = format!(
+            "countersign-fuzz-{}-{:x}",
+            std::process::id(),
+            fastrand::u64(..)
+        );
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).expect("there is room for temporary files");
         Self(path)

@@ -262,7 +262,10 @@ fn assert_response_framing(head: &ResponseHead, fields: &[Line], method: &Method
 
 /// What we would write for a request means the same request.
 fn assert_rewritten_request(head: &RequestHead) {
-    let query = head.uri.query().map_or(String::new(), |query| format!("?{query}"));
+    let query = head
+        .uri
+        .query()
+        .map_or(String::new(), |query| format!("?{query}"));
     // A URL may have an empty path, which is `/` to whoever writes it into a first line.
     let path = format!("{}{query}", head.uri.path());
     let path: PathAndQuery = path.parse().expect("it was parsed before");
