@@ -92,12 +92,32 @@ fn by_httparse(body: &[u8]) -> Vec<u8> {
         let httparse::Status::Complete((line, size)) = size else {
             panic!("a complete body has complete lines");
         };
+        let (_, behind) = rest.split_at(line);
         if size == 0 {
+            assert_trailers(behind);
             return data;
         }
         let size = usize::try_from(size).expect("the chunk is here");
-        data.extend_from_slice(&rest[line..line + size]);
-        rest = &rest[line + size + 2..];
+        let (chunk, behind) = behind.split_at(size);
+        data.extend_from_slice(chunk);
+        rest = behind.strip_prefix(b"\r\n").expect("CRLF ends a chunk");
+    }
+}
+
+/// What is behind the last chunk is fields and an empty line, and every line ends in CRLF.
+fn assert_trailers(section: &[u8]) {
+    let mut slots = [httparse::EMPTY_HEADER; 64];
+    let read = httparse::parse_headers(section, &mut slots).expect("httparse reads it as well");
+    let httparse::Status::Complete((length, fields)) = read else {
+        panic!("a complete body has complete lines");
+    };
+    assert_eq!(length, section.len());
+    let lines = section.split(|byte| *byte == b'\n');
+    // Behind the last line feed there is one more part, which is empty.
+    assert_eq!(lines.clone().count(), fields.len() + 2);
+    for line in lines.take(fields.len() + 1) {
+        let text = line.strip_suffix(b"\r").expect("CRLF ends a line");
+        assert!(!text.contains(&b'\r'));
     }
 }
 
