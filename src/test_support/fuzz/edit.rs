@@ -12,8 +12,10 @@ use crate::test_support::fuzz::registry::described;
 
 /// Files are written and read many times for each input.
 const MOST_BYTES: usize = 8 * 1024;
+/// How many tools are changed in each way.
+const MOST_TOOLS: usize = 3;
 
-/// A registry file. A tool is put into it, the first one is switched and removed.
+/// A registry file. A tool is put into it, and then some are switched and removed.
 ///
 /// # Panics
 /// When a change that was made is not the one that was asked for, or one that was refused left a
@@ -37,9 +39,11 @@ pub fn registry_edit(data: &[u8]) {
         };
         let mut ids: Vec<_> = snapshot.tools().map(|tool| id(tool)).collect();
         ids.sort_by_key(|(name, scope)| (name.clone(), scope.to_string()));
-        if let Some(first) = ids.first() {
-            folder.switch(first);
-            folder.delete(first);
+        for id in ids.iter().take(MOST_TOOLS) {
+            folder.switch(id);
+        }
+        for id in ids.iter().rev().take(MOST_TOOLS) {
+            folder.delete(id);
         }
     });
 }
