@@ -28,6 +28,8 @@ use crate::upstream::Pool;
 pub use head::Addition;
 pub use refusal::{Overload, Refusal};
 pub use relay::{Relay, RelayError};
+#[cfg(feature = "test-support")]
+pub use retry::retry_after;
 
 /// A door's request, understood but not yet decided upon.
 #[derive(Debug)]

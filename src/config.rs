@@ -18,8 +18,14 @@ mod yaml;
 
 pub use edit::{Change, EditError, Editor, ToolWrite};
 pub use options::{Setting, TABLE, example};
+#[cfg(feature = "test-support")]
+pub use problem::Position;
 pub use problem::{Problem, Problems};
+#[cfg(feature = "test-support")]
+pub use registry_file::read;
 pub use registry_file::{Loaded, Refused, load};
 pub use reload::{ReloadHandle, ReloadOutcome, Reloader};
 pub use settings::{AgentToken, BadSettings, LogSettings, RegistrySettings, Settings, Sources};
 pub use source::read_whole;
+#[cfg(feature = "test-support")]
+pub use source::text_of;

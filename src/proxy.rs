@@ -22,6 +22,8 @@ use crate::server::{RequestBody, Service, Unreadable};
 use crate::telemetry::{CallRecord, Door, TraceContext};
 
 pub use identity::Identity;
+#[cfg(feature = "test-support")]
+pub use route::parse as parse_route;
 
 /// One worker's transparent door.
 pub struct Proxy {

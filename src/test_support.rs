@@ -4,6 +4,7 @@
 pub mod client;
 mod fake_network;
 pub mod fake_tool;
+pub mod fuzz;
 pub mod http1;
 mod pieces;
 pub mod process;

@@ -117,7 +117,7 @@ fn backoff(retries: u8, random: f64) -> Duration {
 }
 
 /// Reads `Retry-After` in either form (RFC 9110, 10.2.3); `None` when it is neither.
-pub(super) fn retry_after(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
+pub fn retry_after(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than a u64 holds is still a number of seconds, and a very long wait.

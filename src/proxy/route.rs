@@ -6,16 +6,19 @@ use crate::server::percent_decode;
 
 /// What a path asks for.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Route {
+pub struct Route {
     /// The tool.
-    pub(super) tool: ToolName,
+    pub tool: ToolName,
     /// What follows the name, still encoded, without the slash between.
-    pub(super) rest: Option<String>,
+    pub rest: Option<String>,
 }
 
 /// Reads `/tools/{name}[/{rest}]`.
+///
+/// # Errors
+/// [`Refusal::NotFound`] for everything else.
 // spec: CALL-1
-pub(super) fn parse(path: &str) -> Result<Route, Refusal> {
+pub fn parse(path: &str) -> Result<Route, Refusal> {
     let below = path.strip_prefix("/tools/").ok_or(Refusal::NotFound)?;
     let (name, rest) = match below.split_once('/') {
         Some((name, rest)) => (name, Some(rest)),
@@ -34,13 +37,35 @@ pub(super) fn parse(path: &str) -> Result<Route, Refusal> {
 
 /// Whether some reader of the path could see a dot segment in it and leave the tool's own path.
 fn climbs(rest: &str) -> bool {
-    let Some(decoded) = percent_decode(rest) else {
+    if percent_decode(rest).is_none() {
+        return true;
+    }
+    // A rewriting front and the server behind it may each decode, so all layers count.
+    let Ok(decoded) = String::from_utf8(decode_fully(rest)) else {
         return true;
     };
     // Back slashes and what follows a semicolon are separators to some servers.
     decoded
         .split(['/', '\\', ';'])
         .any(|segment| matches!(segment, "." | ".."))
+}
+
+/// Decodes until nothing is left to decode, in time linear in the text. What is no escape stays as it
+/// is, and may become a part of one.
+fn decode_fully(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        decoded.push(byte);
+        while let [.., b'%', high, low] = decoded[..] {
+            let digit = |byte| char::from(byte).to_digit(16);
+            let Some(value) = digit(high).zip(digit(low)) else {
+                break;
+            };
+            decoded.truncate(decoded.len() - 3);
+            decoded.push(u8::try_from(value.0 << 4 | value.1).expect("two hex digits make a byte"));
+        }
+    }
+    decoded
 }
 
 #[cfg(test)]
@@ -87,6 +112,40 @@ mod tests {
             "/tools/a/%5c..%5cb",
         ] {
             check(nothing, None);
+        }
+    }
+
+    // spec: CALL-1
+    #[test]
+    fn no_number_of_decodings_leads_out_of_a_tools_path() {
+        for rest in [
+            "%252e%252e/b",
+            "b%25252f%25252e%25252e",
+            "%255c..%255cb",
+            "%%32%65%2%65/b",
+            "%2%35%2e./b",
+            "%25%32%35%32e./b",
+            "%25ff",
+            "%25c0%25ae/b",
+            &format!("%{}2e/b", "25".repeat(1000)),
+        ] {
+            assert_eq!(
+                parse(&format!("/tools/a/{rest}")),
+                Err(Refusal::NotFound),
+                "{rest}"
+            );
+        }
+        for rest in [
+            "100%25",
+            "100%2525/b",
+            "%25zz",
+            "a%252fb",
+            "%25C3%25A9",
+            "...",
+            ".%2561",
+        ] {
+            let route = parse(&format!("/tools/a/{rest}")).unwrap();
+            assert_eq!(route.rest.as_deref(), Some(rest));
         }
     }
 }

@@ -9,6 +9,7 @@ mod citations;
 mod cli;
 mod cli_tools;
 mod clients;
+mod fuzz;
 mod headers;
 mod layers;
 mod lifecycle;
