@@ -18,7 +18,7 @@ use crate::lifecycle::DrainWatch;
 use crate::server::alarm::Alarm;
 use crate::server::exchange::After;
 use crate::server::wire::{Gone, READ_BYTES, Wire};
-use crate::server::{Service, Stream, Unreadable, linger};
+use crate::server::{ClientIo, Service, Unreadable, linger};
 
 /// How long a connection may wait for its next request. Longer than agents think between calls and
 /// than their libraries keep connections, so that it is mostly they who close.
@@ -42,7 +42,7 @@ pub struct HttpLimits {
 /// Dropping this future closes the connection in the middle of whatever it is doing.
 // spec: CANCEL-1 BODY-1 LIFE-2
 pub async fn serve_connection<S: Service>(
-    io: impl Stream,
+    io: impl ClientIo,
     service: Rc<S>,
     limits: HttpLimits,
     mut drain: DrainWatch,
