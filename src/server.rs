@@ -9,9 +9,11 @@ mod acceptor;
 mod address;
 mod alarm;
 mod bind;
+mod client_io;
 mod connection;
 mod date;
 mod departure;
+mod exchange;
 pub mod guard;
 mod intake;
 mod linger;
@@ -19,7 +21,6 @@ mod listen;
 mod outbox;
 mod path;
 mod reply;
-mod stream;
 mod wire;
 
 use std::future::Future;
@@ -31,11 +32,11 @@ use hyper::body::Body;
 pub use acceptor::{Acceptor, Listener};
 pub use address::{ListenAddress, SocketMode};
 pub use bind::{Listeners, bind};
+pub use client_io::ClientIo;
 pub use connection::{HttpLimits, serve_connection};
 pub use intake::RequestBody;
 pub use listen::{ConnectionSlots, accept_loop};
 pub use path::percent_decode;
-pub use stream::Stream;
 
 use crate::http1::Fault;
 

@@ -1,7 +1,7 @@
 //! Listening sockets of either kind, TCP or Unix.
 //!
 //! What is served over a connection does not depend on its kind, so the kind ends here: behind a
-//! [`Stream`] there are only bytes.
+//! [`ClientIo`] there are only bytes.
 
 use std::io;
 use std::net;
@@ -10,7 +10,7 @@ use std::os::unix;
 use tokio::net::{TcpListener, UnixListener};
 use tracing::debug;
 
-use crate::server::Stream;
+use crate::server::ClientIo;
 
 /// A listening socket that belongs to no runtime yet, so that it can be given to a worker. It does
 /// not block.
@@ -50,7 +50,7 @@ impl Acceptor {
     /// # Errors
     /// When there is none to be had: because it ended while it waited, or because the system is out
     /// of something.
-    pub async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    pub async fn accept(&self) -> io::Result<Box<dyn ClientIo>> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tracing::warn;
 
 use crate::lifecycle::DrainWatch;
-use crate::server::{Acceptor, HttpLimits, Service, Stream, linger, serve_connection};
+use crate::server::{Acceptor, ClientIo, HttpLimits, Service, linger, serve_connection};
 
 /// How long to wait after an accept that failed because the process or host is out of something.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -107,7 +107,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 /// Says why before closing. The write cannot block, since the socket's buffer is empty, and the
 /// close lingers for a moment at most.
-async fn turn_away(mut stream: Box<dyn Stream>, answer: &'static [u8]) {
+async fn turn_away(mut stream: Box<dyn ClientIo>, answer: &'static [u8]) {
     let _ = stream.write_all(answer).await;
     linger::close(&mut *stream).await;
 }
