@@ -26,6 +26,8 @@ enum Kind {
     Length(u64),
     Chunked(Chunks),
     UntilClose,
+    /// The chunks were malformed. Where such a body ends is nobody's guess, so it never does.
+    Broken(Fault),
 }
 
 impl BodyDecoder {
@@ -42,16 +44,22 @@ impl BodyDecoder {
     /// Takes what can be taken from the front of `buf`. Pieces are split off, not copied.
     ///
     /// # Errors
-    /// When the chunks are malformed; the decoder and the connection are of no use then.
+    /// When the chunks are malformed; the connection is of no use then, and every further call says
+    /// the same.
     // spec: FRAME-1
     pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded, Fault> {
         match &mut self.0 {
             Kind::Length(left) => Ok(take(left, buf)),
-            Kind::Chunked(chunks) => match chunks.advance(buf)? {
-                Step::Data(left) => Ok(take(left, buf)),
-                Step::NeedMore => Ok(Decoded::NeedMore),
-                Step::End => Ok(Decoded::End),
+            Kind::Chunked(chunks) => match chunks.advance(buf) {
+                Ok(Step::Data(left)) => Ok(take(left, buf)),
+                Ok(Step::NeedMore) => Ok(Decoded::NeedMore),
+                Ok(Step::End) => Ok(Decoded::End),
+                Err(fault) => {
+                    self.0 = Kind::Broken(fault);
+                    Err(fault)
+                }
             },
+            Kind::Broken(fault) => Err(*fault),
             Kind::UntilClose if buf.is_empty() => Ok(Decoded::NeedMore),
             Kind::UntilClose => Ok(Decoded::Data(buf.split().freeze())),
         }
@@ -62,7 +70,7 @@ impl BodyDecoder {
         match &self.0 {
             Kind::Length(left) => *left == 0,
             Kind::Chunked(chunks) => chunks.is_ended(),
-            Kind::UntilClose => false,
+            Kind::UntilClose | Kind::Broken(_) => false,
         }
     }
 
@@ -70,7 +78,7 @@ impl BodyDecoder {
     pub fn remaining_hint(&self) -> Option<u64> {
         match &self.0 {
             Kind::Length(left) => Some(*left),
-            Kind::Chunked(_) | Kind::UntilClose => None,
+            Kind::Chunked(_) | Kind::UntilClose | Kind::Broken(_) => None,
         }
     }
 
@@ -81,6 +89,7 @@ impl BodyDecoder {
     pub fn finish_at_eof(&self) -> Result<(), Fault> {
         match &self.0 {
             Kind::UntilClose => Ok(()),
+            Kind::Broken(fault) => Err(*fault),
             Kind::Length(_) | Kind::Chunked(_) if self.is_ended() => Ok(()),
             Kind::Length(_) | Kind::Chunked(_) => {
                 Err(Fault::Malformed("the body ends before its end"))

@@ -173,3 +173,24 @@ fn the_end_of_the_stream_ends_one_kind_only() {
         decoder.finish_at_eof().expect_err(cut);
     }
 }
+
+/// Each of these is clear when its last line is read again from where the fault left off, which is
+/// how a request could be hidden behind it.
+#[test]
+fn a_body_that_is_broken_stays_broken() {
+    for broken in [
+        &b"5 abc\r\n0\r\n\r\nGET"[..],
+        b"0\r\n: 1\r\n\r\nGET",
+        b"0\r\nA: 1\n\r\n\r\nGET",
+    ] {
+        let mut decoder = BodyDecoder::new(Framing::Chunked);
+        let mut buf = BytesMut::from(broken);
+        let fault = decoder.decode(&mut buf).unwrap_err();
+        for _ in 0..3 {
+            assert_eq!(decoder.decode(&mut buf), Err(fault));
+        }
+        assert!(!decoder.is_ended());
+        assert_eq!(decoder.finish_at_eof(), Err(fault));
+        assert_eq!(decoder.remaining_hint(), None);
+    }
+}
