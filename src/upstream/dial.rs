@@ -125,7 +125,7 @@ impl Connect for Dialler {
 async fn dial(address: SocketAddr) -> Result<TcpStream, ConnectError> {
     let failed = |source| ConnectError::Dial { address, source };
     let stream = TcpStream::connect(address).await.map_err(failed)?;
-    // A request's head and body are separate writes that must not wait for each other.
+    // A request that takes several writes must not wait for the peer between them.
     stream.set_nodelay(true).map_err(failed)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)
