@@ -9,6 +9,7 @@ mod alarm;
 mod connection;
 mod date;
 mod departure;
+mod exchange;
 pub mod guard;
 mod intake;
 mod linger;

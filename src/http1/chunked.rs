@@ -96,7 +96,16 @@ impl Chunks {
         Ok(match self.place {
             Place::Data => Step::Data(&mut self.left),
             Place::End => Step::End,
-            _ => Step::NeedMore,
+            Place::Size(_)
+            | Place::Extension
+            | Place::SizeLf
+            | Place::DataCr
+            | Place::DataLf
+            | Place::Trailer
+            | Place::TrailerName
+            | Place::TrailerValue
+            | Place::TrailerLf
+            | Place::LastLf => Step::NeedMore,
         })
     }
 

@@ -144,18 +144,18 @@ impl Wire {
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
         }
-        let mut polled = Poll::Ready(Ok(()));
-        while block.len() < size {
+        let polled = loop {
             let most = size - block.len();
-            match self.poll_read(cx, &mut block, most) {
-                Poll::Ready(Ok(0)) => break,
-                Poll::Ready(Ok(_)) => {}
-                other => {
-                    polled = other.map_ok(|_| ());
-                    break;
-                }
+            if most == 0 {
+                break Poll::Ready(Ok(()));
             }
-        }
+            match self.poll_read(cx, &mut block, most) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0)) => break Poll::Ready(Ok(())),
+                Poll::Ready(Err(gone)) => break Poll::Ready(Err(gone)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
         self.intake.block = block;
         polled
     }

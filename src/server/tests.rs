@@ -7,7 +7,7 @@ mod waits;
 
 use std::time::Duration;
 
-use script::{Client, Piece, Script, closing, echo, serve};
+use script::{Piece, Script, closing, echo, serve};
 
 /// Every answer's head ends with a date that nobody can know.
 fn without_date(head: &str) -> String {

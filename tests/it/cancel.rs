@@ -93,7 +93,7 @@ fn a_socket_that_is_half_closed_is_told_from_one_that_is_gone() {
     waiting.read_exact(&mut question).unwrap();
     assert_eq!(question, CONTINUE.as_bytes());
     let cancelled = "countersign_calls_total{tool=\"t\",door=\"proxy\",outcome=\"cancelled\"}";
-    let count = || metric(&get(sidecar.admin, "/metrics").text(), cancelled);
+    let count = || metric(get(sidecar.admin, "/metrics").text(), cancelled);
     eventually(|| (count() == 1.0).then_some(())).expect("a cancelled call");
     gate.open();
     let mut rest = String::new();

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use crate::http1::{BodyDecoder, Decoded, Fault, Framing};
 
-/// The whole body and what is left behind it, or `None` where more is needed.
+/// Whether the body has ended; its data is in `out` and what is left in `buf`.
 pub(super) fn decode(
     decoder: &mut BodyDecoder,
     buf: &mut BytesMut,
@@ -22,7 +22,11 @@ pub(super) fn decode(
     }
 }
 
-fn whole(framing: Framing, bytes: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, Fault> {
+/// A body and what is left behind it.
+type Whole = (Vec<u8>, Vec<u8>);
+
+/// `None` where more is needed.
+fn whole(framing: Framing, bytes: &[u8]) -> Result<Option<Whole>, Fault> {
     let mut decoder = BodyDecoder::new(framing);
     let (mut buf, mut out) = (BytesMut::from(bytes), Vec::new());
     let ended = decode(&mut decoder, &mut buf, &mut out)?;

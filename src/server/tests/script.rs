@@ -82,7 +82,6 @@ pub(super) enum Piece {
     /// So many seconds pass.
     Wait(u64),
     Fail,
-    Never,
 }
 
 /// An answer, and the body of one.
@@ -112,7 +111,7 @@ impl Script {
     pub(super) fn sized(mut self) -> Self {
         let lengths = self.pieces.iter().map(|piece| match piece {
             Piece::Data(data) => data.len() as u64,
-            Piece::Wait(_) | Piece::Fail | Piece::Never => 0,
+            Piece::Wait(_) | Piece::Fail => 0,
         });
         self.size = Some(lengths.sum());
         self
@@ -177,10 +176,6 @@ impl Body for Script {
                     continue;
                 }
                 Some(Piece::Fail) => Some(Err(io::ErrorKind::BrokenPipe.into())),
-                Some(Piece::Never) => {
-                    self.pieces.push_front(Piece::Never);
-                    return Poll::Pending;
-                }
                 None => None,
             });
         }
