@@ -111,6 +111,14 @@ enum Stored {
 }
 
 impl ReplayBody {
+    /// What is left to send, in order. No block is empty.
+    pub fn blocks(&self) -> &[Bytes] {
+        match &self.blocks {
+            Stored::Small(block) => block.as_slice(),
+            Stored::Large { blocks, next } => blocks.get(*next..).unwrap_or_default(),
+        }
+    }
+
     /// A body of these bytes.
     #[cfg(test)]
     pub fn from_bytes(bytes: Bytes) -> Self {

@@ -12,8 +12,6 @@ use crate::http1::{Fault, Framing, HeadLimits, fields};
 pub struct ResponseHead {
     /// 100 to 999, interim ones included.
     pub status: StatusCode,
-    /// 1.0 or 1.1.
-    pub version: Version,
     /// Every field; the values are slices of the head. A length that contradicts the body is gone.
     pub headers: HeaderMap,
     /// Where the body ends.
@@ -56,7 +54,6 @@ pub fn parse_response(
     };
     Ok(ResponseHead {
         status,
-        version,
         headers,
         framing,
         keep_alive,

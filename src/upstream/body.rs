@@ -1,24 +1,27 @@
-//! An answer's body on its way to the agent, together with the connection that it comes from.
+//! An answer's body on its way to the agent, whichever protocol it comes over.
 //!
 //! A body ends cleanly only if the upstream said that it was complete; everything else is an
-//! error, never an end. The connection goes back to the pool after a clean end and is closed
-//! otherwise.
+//! error, never an end. What it holds of its connection is given back at the end.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
-use crate::upstream::pool::Lease;
+use crate::upstream::h1::{Http1Body, Http1Error};
+use crate::upstream::h2::Http2Body;
 
 /// Why a body ended early.
 // spec: RESP-2
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The connection failed, or what came is not HTTP.
+    /// The connection failed or ended, or what came is not HTTP/1.1.
     #[error("the upstream's answer broke off")]
-    Broken(#[source] hyper::Error),
+    Http1(#[source] Http1Error),
+    /// The stream was reset, or the connection failed.
+    #[error("the upstream's answer broke off")]
+    Http2(#[source] hyper::Error),
     /// The stream was ended in the words of success before the body was complete.
     #[error("the upstream ended its answer before it was complete")]
     Truncated,
@@ -26,29 +29,20 @@ pub enum BodyError {
 
 /// An answer's body. Dropping it before its end closes its HTTP/1.1 connection, or resets its
 /// HTTP/2 stream.
-pub struct UpstreamBody {
-    incoming: Incoming,
-    /// `None` once the body has ended, one way or the other.
-    lease: Option<Lease>,
+pub struct UpstreamBody(Source);
+
+enum Source {
+    Http1(Http1Body),
+    Http2(Http2Body),
 }
 
 impl UpstreamBody {
-    pub(super) fn new(incoming: Incoming, lease: Lease) -> Self {
-        let mut body = Self {
-            incoming,
-            lease: Some(lease),
-        };
-        // An empty body may never be polled.
-        if body.incoming.is_end_stream() {
-            body.finish();
-        }
-        body
+    pub(super) fn http1(body: Http1Body) -> Self {
+        Self(Source::Http1(body))
     }
 
-    fn finish(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.finish();
-        }
+    pub(super) fn http2(body: Http2Body) -> Self {
+        Self(Source::Http2(body))
     }
 }
 
@@ -60,48 +54,26 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.lease.is_none() {
-            return Poll::Ready(None);
+        match &mut self.0 {
+            Source::Http1(body) => body.poll_data(cx).map(|piece| {
+                let piece = piece?;
+                Some(piece.map(Frame::data).map_err(BodyError::Http1))
+            }),
+            Source::Http2(body) => body.poll_frame(cx),
         }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        Poll::Ready(match frame {
-            Some(Ok(frame)) => {
-                // Readers stop here and never poll for the end itself.
-                if self.incoming.is_end_stream() {
-                    self.finish();
-                }
-                Some(Ok(frame))
-            }
-            Some(Err(error)) => {
-                self.lease = None;
-                Some(Err(BodyError::Broken(error)))
-            }
-            // hyper reads a stream that was reset with NO_ERROR as complete, whatever is missing.
-            None if self.cut_short() => {
-                self.lease = None;
-                Some(Err(BodyError::Truncated))
-            }
-            None => {
-                self.finish();
-                None
-            }
-        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lease.is_none()
+        match &self.0 {
+            Source::Http1(body) => body.is_ended(),
+            Source::Http2(body) => body.is_ended(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-impl UpstreamBody {
-    fn cut_short(&self) -> bool {
-        match self.lease {
-            Some(Lease::Http2(_)) => !self.incoming.is_end_stream(),
-            Some(Lease::Http1 { .. }) | None => false,
+        match &self.0 {
+            Source::Http1(body) => body.size_hint(),
+            Source::Http2(body) => body.size_hint(),
         }
     }
 }

@@ -76,8 +76,8 @@ pub enum ConnectError {
     /// The handshake failed, or the certificate is not acceptable.
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
-    /// The connection was there and HTTP could not be started on it.
-    #[error("HTTP could not be started on the connection")]
+    /// The connection was there and HTTP/2 could not be started on it.
+    #[error("HTTP/2 could not be started on the connection")]
     Handshake(#[source] hyper::Error),
     /// It took too long.
     #[error("no connection within {} ms", limit.as_millis())]

@@ -7,8 +7,12 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use http::Request;
+
+use crate::body::ReplayBody;
 use crate::upstream::connect::ConnectError;
 use crate::upstream::framing::InvalidHead;
+use crate::upstream::h1::Http1Error;
 
 /// Whether an upstream can have seen a request that it did not answer.
 // spec: RETRY-1
@@ -35,6 +39,14 @@ pub enum FailureKind {
     Timeout,
 }
 
+/// Why a connection has no answer to a request.
+pub(super) enum Unanswered {
+    /// The peer cannot have a byte of the request, which is given back as it was.
+    HandedBack(Box<Request<ReplayBody>>, SendError),
+    /// The attempt is over.
+    Failed(SendError),
+}
+
 /// An attempt without an answer. The source chain is for logs.
 #[derive(Debug)]
 pub struct SendError {
@@ -47,7 +59,8 @@ pub struct SendError {
 enum Cause {
     /// Shared, because several callers may have waited for one connection.
     Connect(Arc<ConnectError>),
-    Http(hyper::Error),
+    Http1(Http1Error),
+    Http2(hyper::Error),
     Head(InvalidHead),
     Deadline,
 }
@@ -79,22 +92,30 @@ impl SendError {
         }
     }
 
+    pub(super) fn http1(seen: Seen, error: Http1Error) -> Self {
+        Self {
+            seen,
+            kind: error.kind(),
+            cause: Cause::Http1(error),
+        }
+    }
+
     /// The connection gave the request back untouched.
-    pub(super) fn handed_back(error: hyper::Error) -> Self {
+    pub(super) fn http2_untouched(error: hyper::Error) -> Self {
         Self {
             seen: Seen::NotSent,
             kind: FailureKind::Closed,
-            cause: Cause::Http(error),
+            cause: Cause::Http2(error),
         }
     }
 
     /// The connection had taken the request.
-    pub(super) fn broken(error: hyper::Error) -> Self {
+    pub(super) fn http2(error: hyper::Error) -> Self {
         let (seen, kind) = classify(&error);
         Self {
             seen,
             kind,
-            cause: Cause::Http(error),
+            cause: Cause::Http2(error),
         }
     }
 
@@ -151,7 +172,8 @@ impl Error for SendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.cause {
             Cause::Connect(error) => Some(&**error),
-            Cause::Http(error) => Some(error),
+            Cause::Http1(error) => Some(error),
+            Cause::Http2(error) => Some(error),
             Cause::Head(invalid) => Some(invalid),
             Cause::Deadline => None,
         }

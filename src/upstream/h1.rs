@@ -1,101 +1,118 @@
 //! One HTTP/1.1 connection: it carries one request at a time and can be used again afterwards.
 //!
-//! The task that drives it ends with it: an idle connection closes in good order, one that is in
-//! the middle of anything is cut.
+//! A request runs on its caller's task and there is no other, so whoever holds the connection
+//! holds the socket: dropping it cuts whatever is under way. The invariant: before a request is
+//! written the peer owes nothing and has said nothing, and a request of which it cannot have a byte
+//! is given back. Where connections wait in between is the shelf's business.
+
+mod body;
+mod error;
+mod exchange;
+mod heads;
+mod incoming;
+mod lease;
+mod outgoing;
+
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::io::ReadBuf;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::ReplayBody;
 use crate::upstream::connect::Io;
+use crate::upstream::error::{Seen, SendError, Unanswered};
+use crate::upstream::h1::exchange::Exchange;
 use crate::upstream::shelf::Held;
+use crate::upstream::stock::Home;
 
-/// Largest head of an answer in bytes, as for a request's. The limit of 100 fields is hyper's own
-/// default; naming it here would cost a heap allocation per answer.
-pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
-
-/// Why a connection has no answer to a request.
-pub(super) enum Unanswered {
-    /// It did not take the request, which is given back as it was.
-    HandedBack(Box<Request<ReplayBody>>, hyper::Error),
-    /// It had taken the request.
-    Broken(hyper::Error),
-}
-
-impl From<hyper::client::conn::TrySendError<Request<ReplayBody>>> for Unanswered {
-    fn from(mut error: hyper::client::conn::TrySendError<Request<ReplayBody>>) -> Self {
-        match error.take_message() {
-            Some(request) => Self::HandedBack(Box::new(request), error.into_error()),
-            None => Self::Broken(error.into_error()),
-        }
-    }
-}
+pub(super) use body::Http1Body;
+pub use error::Http1Error;
 
 /// An HTTP/1.1 connection.
 pub(super) struct H1 {
-    sender: SendRequest<ReplayBody>,
-    driver: AbortHandle,
+    io: Box<dyn Io>,
+    /// Whether TLS stands between us and the socket.
+    is_encrypted: bool,
     opened: Instant,
+    /// Whether nothing is under way.
+    is_between: bool,
     /// Under which state it is counted.
     pub(super) held: Held,
 }
 
 impl H1 {
-    pub(super) async fn open(io: Box<dyn Io>, held: Held) -> hyper::Result<Self> {
-        let (mut sender, connection) = Builder::new()
-            .max_buf_size(MAX_HEAD_BYTES)
-            .max_header_size(MAX_HEAD_BYTES)
-            .handshake(TokioIo::new(io))
-            .await?;
-        let driver = tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "upstream connection ended"
-                );
-            }
-        });
-        let driver = driver.abort_handle();
-        // The driver's first turn makes the connection ready. If it finds the peer gone instead,
-        // sending will say so, and hand the request back.
-        let _ = sender.ready().await;
-        Ok(Self {
-            sender,
-            driver,
+    pub(super) fn new(io: Box<dyn Io>, is_encrypted: bool, held: Held) -> Self {
+        Self {
+            io,
+            is_encrypted,
             opened: Instant::now(),
+            is_between: true,
             held,
-        })
+        }
     }
 
     pub(super) fn opened(&self) -> Instant {
         self.opened
     }
 
-    /// Whether it can take a request right now. False after an answer that came before the whole
-    /// request was written, and after the peer has closed.
-    pub(super) fn is_ready(&self) -> bool {
-        self.sender.is_ready() && !self.sender.is_closed()
+    /// Checks, without waiting, that the peer is there and has said nothing that nobody asked for.
+    ///
+    /// # Errors
+    /// When it has closed, failed or spoken. The connection is of no use then.
+    pub(super) fn quiet(&mut self) -> Result<(), Http1Error> {
+        let mut byte = [0];
+        let mut read = ReadBuf::new(&mut byte);
+        let polled = {
+            let io = &mut *self.io;
+            // A used-up budget of the task would look like a peer that is silent.
+            let looked = unconstrained(poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut read)));
+            // Nobody waits: whoever reads next brings a waker of its own.
+            pin!(looked).poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match polled {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) if read.filled().is_empty() => Err(Http1Error::Closed),
+            Poll::Ready(Ok(())) => Err(Http1Error::Unasked),
+            Poll::Ready(Err(error)) => Err(Http1Error::Io(error)),
+        }
     }
 
-    /// Sends one request. Dropping the future cuts the connection once the value is dropped too.
+    /// Sends one request and waits for the head of its answer, at most until `deadline`. The body
+    /// keeps the connection and brings it `home` in the end.
+    ///
+    /// Dropping the future cuts the connection.
+    // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
-        &mut self,
+        mut self,
         request: Request<ReplayBody>,
-    ) -> Result<Response<Incoming>, Unanswered> {
-        Ok(self.sender.try_send_request(request).await?)
+        home: Home,
+        deadline: Instant,
+    ) -> Result<Response<Http1Body>, Unanswered> {
+        if let Err(why) = self.quiet() {
+            let why = SendError::http1(Seen::NotSent, why);
+            return Err(Unanswered::HandedBack(Box::new(request), why));
+        }
+        self.is_between = false;
+        let mut exchange = Exchange::new(self, request);
+        match timeout_at(deadline, poll_fn(|cx| exchange.poll_head(cx))).await {
+            Ok(Ok(head)) => Ok(exchange.answered(head, home)),
+            Ok(Err(why)) => Err(exchange.failed(why)),
+            Err(_) => Err(exchange.late()),
+        }
     }
 }
 
 impl Drop for H1 {
+    /// Says goodbye where nothing is under way: over TLS the peer can then tell the end from an
+    /// attack. It is said once, and not waited for.
     fn drop(&mut self) {
-        // An idle driver sees the sender go and says goodbye; any other may be stuck in a write
-        // that the peer never reads.
-        if !self.is_ready() {
-            self.driver.abort();
+        if self.is_between {
+            let mut nobody = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut *self.io).poll_shutdown(&mut nobody);
         }
     }
 }

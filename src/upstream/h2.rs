@@ -3,6 +3,8 @@
 //! It counts its streams, so that the pool knows when it is idle. It closes when the pool and the
 //! last stream have let go of it.
 
+mod body;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
@@ -10,15 +12,18 @@ use std::time::Duration;
 
 use http::uri::Authority;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::ReplayBody;
 use crate::upstream::connect::Io;
-use crate::upstream::h1::{MAX_HEAD_BYTES, Unanswered};
+use crate::upstream::error::{Seen, SendError, Unanswered};
+use crate::upstream::framing::{self, MAX_HEAD_BYTES};
 use crate::upstream::shelf::{Held, PoolGauges};
+
+pub(super) use body::Http2Body;
 
 /// While streams are open and nothing arrives for this long, the peer is asked whether it is still
 /// there. Without it, a peer that vanished would swallow every call until TCP gives up.
@@ -101,24 +106,6 @@ impl H2 {
         (self.streams.get() == 0).then(|| self.idle_since.get())
     }
 
-    /// Keeps new streams away. Those that are open go on.
-    pub(super) fn retire(&self) {
-        self.retired.set(true);
-    }
-
-    pub(super) fn authority(&self) -> &Authority {
-        &self.authority
-    }
-
-    /// Sends one request. Dropping the future resets the stream.
-    pub(super) async fn send(
-        &self,
-        request: Request<ReplayBody>,
-    ) -> Result<Response<Incoming>, Unanswered> {
-        let mut sender = self.sender.clone();
-        Ok(sender.try_send_request(request).await?)
-    }
-
     fn stream_opened(&self) {
         let streams = self.streams.get();
         self.streams.set(streams + 1);
@@ -137,6 +124,16 @@ impl H2 {
     }
 }
 
+fn unanswered(mut error: TrySendError<Request<ReplayBody>>) -> Unanswered {
+    match error.take_message() {
+        Some(request) => {
+            let why = SendError::http2_untouched(error.into_error());
+            Unanswered::HandedBack(Box::new(request), why)
+        }
+        None => Unanswered::Failed(SendError::http2(error.into_error())),
+    }
+}
+
 /// One call's part of a shared connection; counted until it is dropped.
 pub(super) struct Stream(Rc<H2>);
 
@@ -146,8 +143,30 @@ impl Stream {
         Self(connection)
     }
 
-    pub(super) fn connection(&self) -> &H2 {
-        &self.0
+    /// Sends one request and waits for the head of its answer, at most until `deadline`. The body
+    /// keeps the stream.
+    ///
+    /// Dropping the future resets the stream.
+    // spec: RETRY-1 CANCEL-1
+    pub(super) async fn send(
+        self,
+        mut request: Request<ReplayBody>,
+        deadline: Instant,
+    ) -> Result<Response<Http2Body>, Unanswered> {
+        let connection = &*self.0;
+        framing::address_http2(&mut request, &connection.authority);
+        let mut sender = connection.sender.clone();
+        let sent = timeout_at(deadline, sender.try_send_request(request)).await;
+        let Ok(sent) = sent else {
+            // Whether the tool is slow or the connection dead cannot be told apart here, and a
+            // dead one would fail every call that shares it.
+            connection.retired.set(true);
+            return Err(Unanswered::Failed(SendError::deadline(Seen::MaybeSeen)));
+        };
+        let mut answer = sent.map_err(unanswered)?;
+        framing::check_http2_answer(&mut answer)
+            .map_err(|invalid| Unanswered::Failed(SendError::head(invalid)))?;
+        Ok(answer.map(|incoming| Http2Body::new(incoming, self)))
     }
 }
 

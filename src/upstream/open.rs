@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::uri::Authority;
 use tokio::time::timeout;
 
-use crate::registry::Origin;
+use crate::registry::{Origin, TransportScheme};
 use crate::upstream::connect::{Connect, ConnectError, Connected, Protocol};
 use crate::upstream::h1::H1;
 use crate::upstream::h2::H2;
@@ -37,13 +37,17 @@ impl Opener {
 
     async fn open_untimed(&self, origin: &Origin) -> Result<Opened, ConnectError> {
         let Connected { io, protocol } = self.connector.connect(origin).await?;
-        let opened = match protocol {
-            Protocol::Http1 => H1::open(io, self.count_active()).await.map(Opened::Http1),
-            Protocol::Http2 => H2::open(io, authority(origin), &self.gauges)
-                .await
-                .map(Opened::Http2),
-        };
-        opened.map_err(ConnectError::Handshake)
+        match protocol {
+            Protocol::Http1 => {
+                let is_encrypted = origin.scheme() == TransportScheme::Https;
+                let connection = H1::new(io, is_encrypted, self.count_active());
+                Ok(Opened::Http1(connection))
+            }
+            Protocol::Http2 => {
+                let opened = H2::open(io, authority(origin), &self.gauges).await;
+                opened.map(Opened::Http2).map_err(ConnectError::Handshake)
+            }
+        }
     }
 
     pub(super) fn count_active(&self) -> Held {

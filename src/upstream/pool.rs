@@ -4,7 +4,7 @@
 //! pooled connection that turns out dead before it took the request is replaced without a word;
 //! every other repetition is decided above. Which connections there are is the stock's business.
 
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,8 @@ use crate::registry::Origin;
 use crate::sign::Signed;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::connect::Connect;
-use crate::upstream::error::{Seen, SendError};
-use crate::upstream::framing::{self, Reuse};
-use crate::upstream::h1::{H1, Unanswered};
-use crate::upstream::h2::Stream;
+use crate::upstream::error::{Seen, SendError, Unanswered};
+use crate::upstream::framing;
 use crate::upstream::open::Opener;
 use crate::upstream::shelf::{Keeping, PoolGauges};
 use crate::upstream::stock::{Stock, Wire};
@@ -61,18 +59,6 @@ pub struct Pool {
     stock: Rc<Stock>,
 }
 
-/// What an answer's body holds on to until its end.
-pub(super) enum Lease {
-    Http1 {
-        connection: H1,
-        reuse: Reuse,
-        origin: Arc<Origin>,
-        home: Weak<Stock>,
-    },
-    /// Held until the end, so that the stream counts as active.
-    Http2(#[expect(dead_code, reason = "dropping it is its use")] Stream),
-}
-
 impl Pool {
     /// A pool without connections.
     pub fn new(connector: Rc<dyn Connect>, settings: PoolSettings, gauges: PoolGauges) -> Self {
@@ -112,20 +98,21 @@ impl Pool {
             let Some(wire) = self.stock.pooled(origin) else {
                 break;
             };
-            match self.exchange(origin, wire, request, deadline).await? {
-                Exchange::Answered(answer) => return Ok(answer),
+            match self.exchange(origin, wire, request, deadline).await {
+                Ok(answer) => return Ok(answer),
                 // spec: RETRY-2
-                Exchange::HandedBack(unsent, _) => request = *unsent,
+                Err(Unanswered::HandedBack(unsent, _)) => request = *unsent,
+                Err(Unanswered::Failed(error)) => return Err(error),
             }
         }
         let wire = timeout_at(deadline, self.stock.fresh(origin))
             .await
             .map_err(|_| SendError::deadline(Seen::NotSent))?
             .map_err(SendError::connect)?;
-        match self.exchange(origin, wire, request, deadline).await? {
-            Exchange::Answered(answer) => Ok(answer),
-            Exchange::HandedBack(_, error) => Err(SendError::handed_back(error)),
-        }
+        let answered = self.exchange(origin, wire, request, deadline).await;
+        answered.map_err(|unanswered| match unanswered {
+            Unanswered::HandedBack(_, error) | Unanswered::Failed(error) => error,
+        })
     }
 
     async fn exchange(
@@ -134,80 +121,18 @@ impl Pool {
         wire: Wire,
         mut request: Request<ReplayBody>,
         deadline: Instant,
-    ) -> Result<Exchange, SendError> {
-        let late = |_| SendError::deadline(Seen::MaybeSeen);
-        let (sent, mut lease) = match wire {
-            Wire::Http1(mut connection) => {
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        match wire {
+            Wire::Http1(connection) => {
                 framing::address_http1(&mut request, origin);
-                let sent = timeout_at(deadline, connection.send(request));
-                let sent = sent.await.map_err(late)?;
-                let lease = Lease::Http1 {
-                    connection,
-                    reuse: Reuse::No,
-                    origin: Arc::clone(origin),
-                    home: Rc::downgrade(&self.stock),
-                };
-                (sent, lease)
+                let home = self.stock.home(origin);
+                let answer = connection.send(request, home, deadline).await?;
+                Ok(answer.map(UpstreamBody::http1))
             }
             Wire::Http2(stream) => {
-                let connection = stream.connection();
-                framing::address_http2(&mut request, connection.authority());
-                let sent = timeout_at(deadline, connection.send(request)).await;
-                // Whether the tool is slow or the connection dead cannot be told apart here, and
-                // a dead one would fail every call that shares it.
-                let sent = sent.inspect_err(|_| connection.retire()).map_err(late)?;
-                (sent, Lease::Http2(stream))
+                let answer = stream.send(request, deadline).await?;
+                Ok(answer.map(UpstreamBody::http2))
             }
-        };
-        let mut answer = match sent {
-            Ok(answer) => answer,
-            Err(Unanswered::HandedBack(request, error)) => {
-                return Ok(Exchange::HandedBack(request, error));
-            }
-            Err(Unanswered::Broken(error)) => return Err(SendError::broken(error)),
-        };
-        let verdict = framing::check_answer(&mut answer).map_err(SendError::head)?;
-        if let Lease::Http1 { reuse, .. } = &mut lease {
-            *reuse = verdict;
-        }
-        let answer = answer.map(|incoming| UpstreamBody::new(incoming, lease));
-        Ok(Exchange::Answered(answer))
-    }
-}
-
-/// How the use of one connection ended, where that is not the attempt's end.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart at once; a box would cost every call an allocation"
-)]
-enum Exchange {
-    Answered(Response<UpstreamBody>),
-    /// The connection was dead before it took the request.
-    HandedBack(Box<Request<ReplayBody>>, hyper::Error),
-}
-
-impl Lease {
-    /// The body was read to its end.
-    pub(super) fn finish(self) {
-        match self {
-            Self::Http1 {
-                connection,
-                reuse: Reuse::Yes,
-                origin,
-                home,
-            } => {
-                // Not ready means that the peer is done and we are not: it answered before it had
-                // the whole request, or it has closed.
-                if let Some(stock) = home.upgrade()
-                    && connection.is_ready()
-                {
-                    stock.keep(&origin, connection);
-                }
-            }
-            Self::Http1 {
-                reuse: Reuse::No, ..
-            }
-            | Self::Http2(_) => {}
         }
     }
 }

@@ -43,6 +43,10 @@ impl Drop for Held {
     }
 }
 
+/// How often idle connections are looked at. Nobody waits on them, so one that its peer has closed
+/// takes a file descriptor and a place in the gauge until then.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How long connections are kept, and how many.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keeping {
@@ -104,7 +108,8 @@ impl Shelf {
             .expect("a missing slot was inserted just above")
     }
 
-    /// An idle connection that can take a request right now.
+    /// An idle connection that has not expired. Whether its peer is still there is found out when
+    /// it is used.
     pub(super) fn take_idle(&mut self, origin: &Arc<Origin>, now: Instant) -> Option<H1> {
         let slot = self.slots.get_mut(origin)?;
         while let Some(Idle {
@@ -112,7 +117,7 @@ impl Shelf {
             expires,
         }) = slot.idle.pop_back()
         {
-            if expires > now && connection.is_ready() {
+            if expires > now {
                 return Some(connection);
             }
         }
@@ -164,8 +169,9 @@ impl Shelf {
         }
     }
 
-    /// Closes what has expired and forgets origins for which nothing is held. Returns when to look
-    /// again, `None` when nothing is kept.
+    /// Closes what has expired or died, and forgets origins for which nothing is held. Returns when
+    /// to look again, `None` when nothing is kept.
+    // spec: UP-1
     pub(super) fn close_expired(&mut self, now: Instant) -> Option<Instant> {
         let keeping = self.keeping;
         let mut next: Option<Instant> = None;
@@ -174,9 +180,9 @@ impl Shelf {
         };
         self.slots.retain(|_, slot| {
             slot.idle
-                .retain(|idle| idle.expires > now && idle.connection.is_ready());
+                .retain_mut(|idle| idle.expires > now && idle.connection.quiet().is_ok());
             for idle in &slot.idle {
-                note(idle.expires);
+                note(idle.expires.min(now + LOOK_EVERY));
             }
             if let Some(shared) = &slot.shared {
                 let expires = shared

@@ -22,7 +22,7 @@ use crate::upstream::shelf::{Keeping, Shelf};
 pub(super) struct Stock {
     opener: Rc<Opener>,
     shelf: RefCell<Shelf>,
-    /// Closes expired connections; runs only while something is idle.
+    /// Closes what has expired or died; runs only while something is kept.
     sweeper: RefCell<Option<AbortHandle>>,
 }
 
@@ -30,6 +30,21 @@ pub(super) struct Stock {
 pub(super) enum Wire {
     Http1(H1),
     Http2(Stream),
+}
+
+/// Where an answer's connection goes at the end.
+pub(super) struct Home {
+    stock: Weak<Stock>,
+    origin: Arc<Origin>,
+}
+
+impl Home {
+    /// Takes a connection that can carry another request. Without a pool it is closed.
+    pub(super) fn keep(self, connection: H1) {
+        if let Some(stock) = self.stock.upgrade() {
+            stock.keep(&self.origin, connection);
+        }
+    }
 }
 
 impl Stock {
@@ -97,8 +112,15 @@ impl Stock {
         Some(flight.clone())
     }
 
-    /// Takes back a connection that can carry another request.
-    pub(super) fn keep(self: &Rc<Self>, origin: &Arc<Origin>, mut connection: H1) {
+    pub(super) fn home(self: &Rc<Self>, origin: &Arc<Origin>) -> Home {
+        Home {
+            stock: Rc::downgrade(self),
+            origin: Arc::clone(origin),
+        }
+    }
+
+    /// Keeps a connection that can carry another request.
+    fn keep(self: &Rc<Self>, origin: &Arc<Origin>, mut connection: H1) {
         connection.held = self.opener.count_idle();
         let mut shelf = self.shelf.borrow_mut();
         shelf.put_idle(origin, connection, Instant::now());
@@ -152,7 +174,7 @@ async fn fly(home: Weak<Stock>, opener: Rc<Opener>, origin: Arc<Origin>) -> Land
     landed
 }
 
-/// Closes expired connections until nothing is left to expire, or the pool is gone.
+/// Closes connections that have expired or died, until none is left or the pool is gone.
 async fn sweep(home: Weak<Stock>) {
     loop {
         let Some(stock) = home.upgrade() else { return };

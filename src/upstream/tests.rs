@@ -1,12 +1,18 @@
 //! The pool against scripted peers: pipes in memory under a paused clock, and a few real sockets.
 
+mod answers;
+mod desync;
+mod early;
 mod http1;
 mod http2;
 mod network;
 mod opening;
+mod sockets;
+mod splits;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -61,13 +67,19 @@ fn origin_of(url: &str, tls: Option<TlsSpec>, source: Option<String>) -> Arc<Ori
 }
 
 async fn signed(method: Method, body: &'static str) -> Signed {
+    signed_body(method, Full::new(Bytes::from_static(body.as_bytes()))).await
+}
+
+async fn signed_body<B>(method: Method, body: B) -> Signed
+where
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin,
+{
     let signer = Signer::hmac_sha256(&Secret::new("supersecret"), None);
     let limits = BodyLimits {
         max_bytes: 1 << 20,
         timeout: Duration::from_secs(1),
         buffered: BufferedBytes::new(1 << 20),
     };
-    let body = Full::new(Bytes::from_static(body.as_bytes()));
     let body = Captured::read(body, &limits, signer.begin()).await.unwrap();
     let head = Head {
         method,
@@ -88,6 +100,8 @@ enum Plan {
     AcceptAfter(Duration, Protocol),
     Refuse,
     Silent,
+    /// A connection whose peer says this before it is asked, and hangs up.
+    Greet(&'static str),
 }
 
 /// Connects to pipes, whose other ends a test takes as [`Peer`]s.
@@ -114,6 +128,14 @@ impl Pipes {
                 });
             }
             Plan::Silent => std::future::pending().await,
+            Plan::Greet(greeting) => {
+                let (ours, theirs) = tokio::io::duplex(256 * 1024);
+                Peer(theirs).say(greeting).await;
+                return Ok(Connected {
+                    io: Box::new(ours),
+                    protocol: Protocol::Http1,
+                });
+            }
         };
         let (ours, theirs) = tokio::io::duplex(256 * 1024);
         self.peers.send(Peer(theirs)).unwrap();
@@ -246,8 +268,16 @@ impl World {
 
     /// One attempt with 15 s of time.
     async fn send(&self) -> Result<Response<UpstreamBody>, SendError> {
+        self.send_as(Method::POST, "{}").await
+    }
+
+    async fn send_as(
+        &self,
+        method: Method,
+        body: &'static str,
+    ) -> Result<Response<UpstreamBody>, SendError> {
         let deadline = Instant::now() + Duration::from_secs(15);
-        let signed = signed(Method::POST, "{}").await;
+        let signed = signed(method, body).await;
         self.pool.send(&self.origin, signed, deadline).await
     }
 

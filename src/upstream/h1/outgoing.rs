@@ -1,0 +1,145 @@
+//! A request on its way out: head and body written together, without copying the body.
+//!
+//! The invariant: as long as [`Outgoing::has_begun`] is false, the peer cannot have a single byte
+//! of the request, and it can be had back as it was. What the peer says meanwhile is read
+//! elsewhere.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use http::Request;
+use http::uri::PathAndQuery;
+
+use crate::body::ReplayBody;
+use crate::http1;
+use crate::upstream::connect::Io;
+
+/// Pieces that one write hands to the kernel: a head and 15 blocks are nearly 1 MiB, more than a
+/// socket takes at once.
+const MOST_SLICES: usize = 16;
+
+/// A request and how much of it has been taken.
+pub(super) struct Outgoing {
+    request: Request<ReplayBody>,
+    head: BytesMut,
+    /// The first part that has not been taken whole. Part 0 is the head, the body's blocks follow.
+    part: usize,
+    /// Bytes of it that have been taken.
+    offset: usize,
+    /// Whether TLS stands between us and the kernel.
+    is_encrypted: bool,
+    has_begun: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Writing,
+    /// All has been taken; TLS may still hold some of it.
+    Flushing,
+    Whole,
+    Failed,
+}
+
+impl Outgoing {
+    pub(super) fn new(request: Request<ReplayBody>, is_encrypted: bool) -> Self {
+        let mut head = BytesMut::new();
+        let root = PathAndQuery::from_static("/");
+        let path = request.uri().path_and_query().unwrap_or(&root);
+        http1::write_request_head(&mut head, request.method(), path, request.headers());
+        Self {
+            request,
+            head,
+            part: 0,
+            offset: 0,
+            is_encrypted,
+            has_begun: false,
+            state: State::Writing,
+        }
+    }
+
+    /// Whether the peer may have a byte of it.
+    // spec: RETRY-1
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Whether all of it has left.
+    pub(super) fn is_whole(&self) -> bool {
+        self.state == State::Whole
+    }
+
+    pub(super) fn request(&self) -> &Request<ReplayBody> {
+        &self.request
+    }
+
+    pub(super) fn into_request(self) -> Request<ReplayBody> {
+        self.request
+    }
+
+    /// Writes as much as the peer takes. Ready when nothing is left, and at once after a failure.
+    ///
+    /// # Errors
+    /// Once, when the connection takes no more.
+    pub(super) fn poll(&mut self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let done = match self.state {
+                State::Writing => ready!(self.poll_write(io, cx)).map(|count| self.taken(count)),
+                State::Flushing => {
+                    ready!(Pin::new(&mut *io).poll_flush(cx)).map(|()| self.state = State::Whole)
+                }
+                State::Whole | State::Failed => return Poll::Ready(Ok(())),
+            };
+            if let Err(error) = done {
+                self.state = State::Failed;
+                // TLS reports the failure of a later record and not the success of an earlier one.
+                self.has_begun |= self.is_encrypted;
+                return Poll::Ready(Err(error));
+            }
+        }
+    }
+
+    fn poll_write(&self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+        let mut used = 0;
+        while used < MOST_SLICES
+            && let Some(part) = self.part(self.part + used)
+        {
+            let skipped = if used == 0 { self.offset } else { 0 };
+            slices[used] = IoSlice::new(&part[skipped..]);
+            used += 1;
+        }
+        let written = ready!(Pin::new(io).poll_write_vectored(cx, &slices[..used]));
+        Poll::Ready(match written {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) | Err(_) => written,
+        })
+    }
+
+    fn taken(&mut self, count: usize) {
+        self.has_begun = true;
+        self.offset += count;
+        while let Some(length) = self.part(self.part).map(<[u8]>::len) {
+            if self.offset < length {
+                return;
+            }
+            self.offset -= length;
+            self.part += 1;
+        }
+        self.state = State::Flushing;
+    }
+
+    fn part(&self, index: usize) -> Option<&[u8]> {
+        match index.checked_sub(1) {
+            None => Some(&self.head),
+            Some(block) => self
+                .request
+                .body()
+                .blocks()
+                .get(block)
+                .map(|block| &**block),
+        }
+    }
+}
