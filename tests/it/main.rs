@@ -12,6 +12,7 @@ mod layers;
 mod lifecycle;
 mod memory;
 mod observability;
+mod raw;
 mod readme;
 mod reload;
 mod retries;
