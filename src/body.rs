@@ -203,9 +203,9 @@ impl<D> Captured<D> {
 
 /// Gathers pieces so that a body costs its own size.
 ///
-/// The first piece is kept as it came, which spares small bodies every copy. Later ones are copied
-/// into blocks: a piece pins the whole read buffer it was cut from, so keeping thousands of tiny
-/// ones would cost a multiple of the body.
+/// The first piece is kept as it came, which spares small bodies every copy, and so are pieces that
+/// are blocks already. Others are copied into blocks: a piece pins the whole read buffer it was cut
+/// from, so keeping thousands of tiny ones would cost a multiple of the body.
 #[derive(Default)]
 struct Blocks {
     done: Vec<Bytes>,
@@ -215,12 +215,17 @@ struct Blocks {
 /// Small enough to waste little at a body's end, large enough that a 10 MiB body is 160 blocks.
 const BLOCK_BYTES: usize = 64 * 1024;
 
+/// A piece of this size fills most of what it was read into, and is kept as it is.
+const KEPT_BYTES: usize = BLOCK_BYTES / 4 * 3;
+
 impl Blocks {
     fn push(&mut self, piece: Bytes, expected_after: Option<usize>) {
         if piece.is_empty() {
             return;
         }
-        if self.done.is_empty() && self.filling.is_empty() {
+        let is_first = self.done.is_empty() && self.filling.is_empty();
+        if is_first || piece.len() >= KEPT_BYTES {
+            self.seal();
             self.done.push(piece);
             return;
         }

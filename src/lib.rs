@@ -11,6 +11,7 @@ pub mod cli;
 mod clock;
 mod config;
 mod headers;
+mod http1;
 mod ids;
 mod lifecycle;
 mod proxy;

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Full;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
 use crate::call::{Addition, Call, Engine, Outcome, Refusal, Relay, RelayError};
 use crate::headers::{X_COUNTERSIGN_ATTEMPTS, X_REQUEST_ID};
 use crate::ids::RequestId;
-use crate::server::Service;
-use crate::server::guard::{Guard, check_framing};
+use crate::server::guard::Guard;
+use crate::server::{RequestBody, Service, Unreadable};
 use crate::telemetry::{CallRecord, Door, TraceContext};
 
 pub use identity::Identity;
@@ -36,7 +36,7 @@ pub struct Proxy {
 impl Service for Proxy {
     type Body = ProxyBody;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<ProxyBody> {
+    async fn answer(&self, request: Request<RequestBody>) -> Response<ProxyBody> {
         let telemetry = &self.engine.telemetry;
         let offered = request.headers().get(X_REQUEST_ID);
         let request_id = RequestId::adopt_or_new(offered, telemetry.clock.now());
@@ -51,15 +51,31 @@ impl Service for Proxy {
         );
         let outcome = match self.understand(request, request_id.clone(), trace) {
             Ok(call) => self.engine.run(call, record).await,
-            Err(refusal) => {
-                refusal.report(record);
-                Outcome {
-                    result: Err(refusal),
-                    attempts: 0,
-                }
-            }
+            Err(refusal) => refused(refusal, record),
         };
         print(outcome, &request_id)
+    }
+
+    // spec: ERR-1
+    fn refuse(&self, why: Unreadable) -> Response<ProxyBody> {
+        let telemetry = &self.engine.telemetry;
+        let request_id = RequestId::adopt_or_new(None, telemetry.clock.now());
+        let record = CallRecord::start_unread(
+            Arc::clone(telemetry),
+            Door::Proxy,
+            request_id.clone(),
+            TraceContext::child_of(&HeaderMap::new()),
+        );
+        print(refused(why.into(), record), &request_id)
+    }
+}
+
+/// What comes of a request before the engine is asked.
+fn refused(refusal: Refusal, record: CallRecord) -> Outcome {
+    refusal.report(record);
+    Outcome {
+        result: Err(refusal),
+        attempts: 0,
     }
 }
 
@@ -68,11 +84,10 @@ impl Proxy {
     // spec: CALL-1 CALL-2 ORIGIN-1
     fn understand(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         request_id: RequestId,
         trace: TraceContext,
-    ) -> Result<Call<Incoming>, Refusal> {
-        check_framing(&request).map_err(Refusal::BadRequest)?;
+    ) -> Result<Call<RequestBody>, Refusal> {
         if !self.guard.allows_origin(request.headers()) {
             return Err(Refusal::OriginNotAllowed);
         }

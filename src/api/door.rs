@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use tracing::debug;
 
 use crate::api::AdminApi;
 use crate::call::Refusal;
-use crate::server::Service;
-use crate::server::guard::{Guard, check_framing};
+use crate::server::guard::Guard;
+use crate::server::{RequestBody, Service, Unreadable};
 
 /// Keeps foreign pages and rebound names away from the API.
 #[derive(Debug)]
@@ -22,18 +22,23 @@ pub struct AdminDoor {
 impl Service for AdminDoor {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
         match self.check(&request) {
             Ok(()) => self.api.answer(request).await,
             Err(refusal) => refusal.to_response().map(Full::new),
         }
     }
+
+    // spec: ERR-1
+    fn refuse(&self, why: Unreadable) -> Response<Full<Bytes>> {
+        debug!(?why, "what an operator's client sent is no request");
+        Refusal::from(why).to_response().map(Full::new)
+    }
 }
 
 impl AdminDoor {
     // spec: ORIGIN-1
-    fn check(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
-        check_framing(request).map_err(Refusal::BadRequest)?;
+    fn check(&self, request: &Request<RequestBody>) -> Result<(), Refusal> {
         let headers = request.headers();
         if !self.guard.allows_host(headers) && !self.api.carries_token(headers) {
             return Err(Refusal::HostNotAllowed);

@@ -37,6 +37,7 @@ impl Parts {
         HttpLimits {
             head_timeout: self.settings.limits.head_timeout,
             max_head_bytes: self.settings.limits.max_head_bytes,
+            body_timeout: self.settings.limits.body_timeout,
         }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::headers::X_COUNTERSIGN_ERROR;
 use crate::ids::ToolName;
+use crate::server::Unreadable;
 use crate::telemetry::{CallOutcome, CallRecord};
 use crate::upstream::{FailureKind, Seen};
 
@@ -23,6 +24,13 @@ const RETRY_AFTER_OVERLOAD: HeaderValue = HeaderValue::from_static("1");
 pub enum Refusal {
     /// The request means nothing, or two things.
     BadRequest(&'static str),
+    /// The head is larger than it may be.
+    HeadTooLarge,
+    /// The head did not arrive in time.
+    HeadTimeout {
+        /// The limit that was passed.
+        timeout: Duration,
+    },
     /// Tokens are required and the request has none that we know.
     Unauthorized,
     /// The token belongs to another agent than the header names.
@@ -74,6 +82,10 @@ impl Refusal {
     pub fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+            ),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::AgentMismatch => (StatusCode::FORBIDDEN, "agent_mismatch"),
             Self::OriginNotAllowed => (StatusCode::FORBIDDEN, "origin_not_allowed"),
@@ -81,7 +93,9 @@ impl Refusal {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::ToolNotFound(_) => (StatusCode::NOT_FOUND, "tool_not_found"),
             Self::ToolDisabled(_) => (StatusCode::FORBIDDEN, "tool_disabled"),
-            Self::RequestTimeout { .. } => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::HeadTimeout { .. } | Self::RequestTimeout { .. } => {
+                (StatusCode::REQUEST_TIMEOUT, "request_timeout")
+            }
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Upstream { kind, .. } => (
@@ -101,6 +115,17 @@ impl Refusal {
     fn message(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::BadRequest(reason) => reason,
+            Self::HeadTooLarge => {
+                "the head is larger than limits.max_head_bytes or has more than 100 fields: send \
+                 fewer or shorter ones"
+            }
+            Self::HeadTimeout { timeout } => {
+                return format!(
+                    "the head did not arrive within {} ms (limits.head_timeout_ms)",
+                    timeout.as_millis()
+                )
+                .into();
+            }
             Self::Unauthorized => {
                 "this sidecar requires a token: send `Authorization: Bearer <token>` with one of \
                  agents.tokens"
@@ -174,6 +199,16 @@ impl Refusal {
     pub fn report(&self, record: CallRecord) {
         let (status, code) = self.status_and_code();
         record.finish(CallOutcome::Refused(status, code));
+    }
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::Malformed(sentence) => Self::BadRequest(sentence),
+            Unreadable::HeadTooLarge => Self::HeadTooLarge,
+            Unreadable::HeadTooSlow { timeout } => Self::HeadTimeout { timeout },
+        }
     }
 }
 

@@ -5,45 +5,12 @@
 //! both listeners; what is answered is the doors' business.
 
 use std::net::IpAddr;
-use std::str::FromStr as _;
 
-use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Request, Version, header};
+use http::{HeaderMap, HeaderName, header};
+
+use crate::http1::parse_host;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// Whether the request's framing and target mean one thing only (RFC 9112, 3.2 and 6.1).
-///
-/// The parser below us is lenient about what comes before a final `chunked` and about `Host`; a
-/// lenient proxy and a strict neighbour disagree about where a request ends.
-///
-/// # Errors
-/// A sentence for the client.
-// spec: FRAME-1
-pub fn check_framing<B>(request: &Request<B>) -> Result<(), &'static str> {
-    let headers = request.headers();
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(first) = codings.next()
-        && (codings.next().is_some() || !first.as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
-        return Err("the only transfer coding is one `chunked`");
-    }
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(_), Some(_)) => Err("there is more than one Host"),
-        (Some(host), None) if parse_host(host.as_bytes()).is_none() => Err("Host is not valid"),
-        (None, None) if request.version() == Version::HTTP_11 => Err("Host is missing"),
-        (Some(_) | None, None) => Ok(()),
-        (None, Some(_)) => unreachable!("an iterator that has ended stays ended"),
-    }
-}
-
-fn parse_host(host: &[u8]) -> Option<Authority> {
-    let text = std::str::from_utf8(host).ok()?;
-    let authority = Authority::from_str(text).ok()?;
-    let has_user = text.contains('@');
-    (!has_user).then_some(authority)
-}
 
 /// Which origins and host names a listener takes requests from.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +72,8 @@ fn is_own_origin(origin: &[u8], headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::{Request, Version};
+
     use super::*;
 
     fn request(version: Version, fields: &[(&str, &str)]) -> Request<()> {
@@ -117,34 +86,6 @@ mod tests {
                 .append(name.parse::<HeaderName>().unwrap(), value);
         }
         request
-    }
-
-    #[test]
-    fn framing_that_means_two_things_is_refused() {
-        let check = |fields: &[(&str, &str)]| check_framing(&request(Version::HTTP_11, fields));
-        let host = ("host", "a.example:80");
-        assert_eq!(check(&[host]), Ok(()));
-        assert_eq!(check(&[host, ("transfer-encoding", "Chunked")]), Ok(()));
-        for coding in [
-            "gzip, chunked",
-            "identity, chunked",
-            "chunked, chunked",
-            "cow",
-        ] {
-            check(&[host, ("transfer-encoding", coding)]).unwrap_err();
-        }
-        check(&[
-            host,
-            ("transfer-encoding", "chunked"),
-            ("transfer-encoding", "cow"),
-        ])
-        .unwrap_err();
-        check(&[]).unwrap_err();
-        check(&[host, host]).unwrap_err();
-        for bad in ["a@b", "a/../b", "a b", "é", "[::1", "a#b", ""] {
-            check(&[("host", bad)]).unwrap_err();
-        }
-        assert_eq!(check_framing(&request(Version::HTTP_10, &[])), Ok(()));
     }
 
     #[test]

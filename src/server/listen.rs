@@ -14,8 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
 use crate::lifecycle::DrainWatch;
-use crate::server::linger::Lingering;
-use crate::server::{HttpLimits, Service, serve_connection};
+use crate::server::{HttpLimits, Service, linger, serve_connection};
 
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
@@ -148,8 +147,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 /// Says why before closing. The write cannot block, since the socket's buffer is empty, and the
 /// close lingers for a moment at most.
-async fn turn_away(stream: TcpStream, answer: &'static [u8]) {
-    let mut stream = Lingering::new(stream);
+async fn turn_away(mut stream: TcpStream, answer: &'static [u8]) {
     let _ = stream.write_all(answer).await;
-    let _ = stream.shutdown().await;
+    linger::close(&mut stream).await;
 }

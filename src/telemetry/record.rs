@@ -56,7 +56,8 @@ pub struct CallRecord {
     door: Door,
     id: RequestId,
     trace: TraceContext,
-    method: Method,
+    /// `None` where the head could not be read.
+    method: Option<Method>,
     agent: Option<AgentId>,
     tool: Option<Called>,
     stopwatch: Stopwatch,
@@ -90,13 +91,25 @@ impl CallRecord {
         trace: TraceContext,
         method: Method,
     ) -> Self {
+        let mut record = Self::start_unread(telemetry, door, id, trace);
+        record.method = Some(method);
+        record
+    }
+
+    /// Starts the account of what cannot even be read as a request.
+    pub fn start_unread(
+        telemetry: Arc<Telemetry>,
+        door: Door,
+        id: RequestId,
+        trace: TraceContext,
+    ) -> Self {
         Self {
             at: telemetry.clock.now(),
             telemetry,
             door,
             id,
             trace,
-            method,
+            method: None,
             agent: None,
             tool: None,
             stopwatch: Stopwatch::start(),
@@ -267,7 +280,7 @@ impl CallRecord {
             tool: tool.map(|tool| tool.name.as_deref().unwrap_or(tool.metrics.name())),
             scope: tool.and_then(|tool| tool.scope.as_ref()),
             agent: self.agent.as_ref().map(AgentId::as_str),
-            method: self.method.as_str(),
+            method: self.method.as_ref().map(Method::as_str),
             status: self.status(),
             outcome,
             code: match self.outcome {

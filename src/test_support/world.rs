@@ -248,6 +248,7 @@ impl World {
         let limits = HttpLimits {
             head_timeout: Duration::from_secs(10),
             max_head_bytes: 64 * 1024,
+            body_timeout: Duration::from_secs(30),
         };
         let serving = serve_connection(theirs, Rc::clone(&self.proxy), limits, self.watch.clone());
         tokio::task::spawn_local(serving);

@@ -19,7 +19,7 @@ async fn forwarded(world: &World, fields: &str) -> Received {
         "POST /tools/t HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}Content-Length: 2\r\n\r\n{{}}"
     );
     let (head, _) = raw(world, &request).await;
-    assert_eq!(head.start_line, "HTTP/1.1 200 Scripted");
+    assert_eq!(head.start_line, "HTTP/1.1 200 OK");
     world.backend.received().pop().unwrap()
 }
 
@@ -330,26 +330,6 @@ async fn browsers_and_rebound_names_are_refused() {
         let request = format!("POST /tools/t HTTP/1.1\r\n{fields}\r\n");
         let (head, _) = raw(&world, &request).await;
         assert_eq!(head.one("x-countersign-error"), code, "{fields}");
-    }
-    assert_eq!(world.backend.received().len(), 0);
-}
-
-// spec: BODY-1
-#[tokio::test(flavor = "local", start_paused = true)]
-async fn heads_that_are_too_large_are_refused() {
-    let world = world();
-    let long = format!("X-Long: {}\r\n", "x".repeat(64 * 1024));
-    let many: String = (0..101).map(|n| format!("X-{n}: 1\r\n")).collect();
-    for fields in [long, many] {
-        let mut reader = Reader::new(world.connect());
-        let request = format!("GET /tools/t HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n");
-        // The answer may come, and the connection close, before all of it is written.
-        let _ = reader.io().write_all(request.as_bytes()).await;
-        let head = reader.head().await.expect("an answer");
-        assert_eq!(
-            head.start_line,
-            "HTTP/1.1 431 Request Header Fields Too Large"
-        );
     }
     assert_eq!(world.backend.received().len(), 0);
 }

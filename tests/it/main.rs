@@ -20,4 +20,5 @@ mod signatures;
 mod support;
 mod tls;
 mod tools_api;
+mod unreadable;
 mod verifying;

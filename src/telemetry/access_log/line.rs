@@ -41,8 +41,9 @@ pub struct Line<'a> {
     /// Who called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a str>,
-    /// The agent's method.
-    pub method: &'a str,
+    /// The agent's method, if its head could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'a str>,
     /// What the agent got; 499 if it went away before it got any.
     pub status: u16,
     /// The same word as in `countersign_calls_total`.
@@ -96,7 +97,8 @@ impl Line<'_> {
 
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ts, door, method) = (self.ts, self.door, Plain(self.method));
+        let (ts, door) = (self.ts, self.door);
+        let method = Plain(self.method.unwrap_or("-"));
         let tool = Plain(self.tool.unwrap_or("-"));
         let (status, outcome) = (self.status, self.outcome);
         let (duration, overhead) = (self.duration.as_f64(), self.overhead.as_f64());
@@ -188,7 +190,7 @@ pub(super) mod tests {
             tool: Some(hostile),
             scope: None,
             agent: Some(hostile),
-            method: hostile,
+            method: Some(hostile),
             status: 200,
             outcome: "success",
             code: None,
@@ -276,7 +278,7 @@ pub(super) mod tests {
         let call = Line {
             scope: Some(&scope),
             agent: Some("support"),
-            method: "POST",
+            method: Some("POST"),
             status: 503,
             outcome: "server_error",
             attempts: Attempts {

@@ -1,0 +1,172 @@
+//! A request's head: what it asks for, and where its body ends.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Uri, Version};
+
+use crate::http1::{Fault, Framing, HeadLimits, HeadScan, fields, parse_host};
+
+/// What a request's head says.
+#[derive(Clone, Debug)]
+pub struct RequestHead {
+    /// Any token but `CONNECT`.
+    pub method: Method,
+    /// Origin form, absolute form, or `*` of `OPTIONS`.
+    pub uri: Uri,
+    /// 1.0 or 1.1.
+    pub version: Version,
+    /// Every field; the values are slices of the head.
+    pub headers: HeaderMap,
+    /// Where the body ends; never [`Framing::UntilClose`].
+    pub framing: Framing,
+    /// Whether the client may send another request afterwards.
+    pub keep_alive: bool,
+    /// Whether the client waits for an interim answer before it sends the body.
+    pub expects_continue: bool,
+}
+
+/// Reads a complete head, as long as [`HeadScan::find`] said it is.
+///
+/// # Errors
+/// When it has no reading, or more than one.
+// spec: FRAME-1
+pub fn parse_request(head: Bytes, limits: &HeadLimits) -> Result<RequestHead, Fault> {
+    const LINE: Fault =
+        Fault::Malformed("the first line is not method, target and version, one space apart");
+    let (line, block) = split_head(&head, limits)?;
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(LINE);
+    };
+    let version = parse_version(version)?;
+    let method =
+        Method::from_bytes(method).map_err(|_| Fault::Malformed("the method is not a token"))?;
+    let uri = parse_target(&method, head.slice_ref(target))?;
+    let headers = fields::parse(&head, block, limits)?;
+    check_host(version, &headers)?;
+    let framing = framing_of(version, &headers)?;
+    Ok(RequestHead {
+        keep_alive: fields::keeps_alive(version, &headers),
+        expects_continue: version == Version::HTTP_11
+            && !matches!(framing, Framing::None | Framing::Length(0))
+            && expects_continue(&headers),
+        method,
+        uri,
+        version,
+        headers,
+        framing,
+    })
+}
+
+/// The first line without its end, and the lines of fields with theirs.
+pub(super) fn split_head<'head>(
+    head: &'head [u8],
+    limits: &HeadLimits,
+) -> Result<(&'head [u8], &'head [u8]), Fault> {
+    const INCOMPLETE: Fault = Fault::Malformed("the head is not complete");
+    // The tokens below are looked for by code that is lenient about line ends. That the head has
+    // been scanned is therefore made sure of here and not left to whoever calls.
+    if HeadScan::default().find(head, limits)? != Some(head.len()) {
+        return Err(INCOMPLETE);
+    }
+    let start = head
+        .iter()
+        .position(|byte| !matches!(byte, b'\r' | b'\n'))
+        .ok_or(INCOMPLETE)?;
+    let lines = &head[start..];
+    let end = lines
+        .iter()
+        .position(|byte| *byte == b'\r')
+        .ok_or(INCOMPLETE)?;
+    Ok((&lines[..end], &lines[end + 2..]))
+}
+
+pub(super) fn parse_version(text: &[u8]) -> Result<Version, Fault> {
+    match text {
+        b"HTTP/1.1" => Ok(Version::HTTP_11),
+        b"HTTP/1.0" => Ok(Version::HTTP_10),
+        _ => Err(Fault::Malformed("the version is not HTTP/1.1 or HTTP/1.0")),
+    }
+}
+
+/// The forms of RFC 9112, 3.2, but for the one of tunnels.
+fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Fault> {
+    const FORM: Fault =
+        Fault::Malformed("the target is not a path, an http or https URL, or the `*` of OPTIONS");
+    const AUTHORITY: Fault =
+        Fault::Malformed("the target's host is missing, malformed or has user information");
+    if *method == Method::CONNECT {
+        return Err(Fault::Malformed("CONNECT is not served, this is no tunnel"));
+    }
+    if !target.iter().all(|byte| matches!(byte, 0x21..=0x7e)) || target.contains(&b'#') {
+        return Err(Fault::Malformed(
+            "the target holds a fragment or a character that has to be percent-encoded",
+        ));
+    }
+    if &target[..] == b"*" {
+        let is_options = *method == Method::OPTIONS;
+        return is_options.then(|| Uri::from_static("*")).ok_or(FORM);
+    }
+    let is_path = target.first() == Some(&b'/');
+    let authority = if is_path {
+        None
+    } else {
+        Some(authority_of(&target).ok_or(FORM)?)
+    };
+    if authority.is_some_and(|authority| parse_host(authority).is_none()) {
+        return Err(AUTHORITY);
+    }
+    Uri::from_maybe_shared(target).map_err(|_| FORM)
+}
+
+/// What stands between `http://` or `https://` and the path.
+fn authority_of(target: &[u8]) -> Option<&[u8]> {
+    let rest = [&b"http://"[..], b"https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })?;
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?'));
+    Some(&rest[..end.unwrap_or(rest.len())])
+}
+
+// spec: FRAME-1
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Fault> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let fault = match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => "there is more than one Host",
+        (Some(host), None) if parse_host(host.as_bytes()).is_none() => "Host is not valid",
+        (None, _) if version == Version::HTTP_11 => "Host is missing",
+        (Some(_) | None, _) => return Ok(()),
+    };
+    Err(Fault::Malformed(fault))
+}
+
+// spec: FRAME-1
+fn framing_of(version: Version, headers: &HeaderMap) -> Result<Framing, Fault> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    if length.is_some() && headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Fault::Malformed(
+            "Content-Length and Transfer-Encoding exclude each other",
+        ));
+    }
+    if lengths.next().is_some() {
+        return Err(Fault::Malformed("there is more than one Content-Length"));
+    }
+    if fields::is_chunked(headers)? {
+        return match version {
+            Version::HTTP_11 => Ok(Framing::Chunked),
+            _ => Err(Fault::Malformed("HTTP/1.0 has no transfer codings")),
+        };
+    }
+    length.map_or(Ok(Framing::None), |length| {
+        fields::parse_length(length).map(Framing::Length)
+    })
+}
+
+fn expects_continue(headers: &HeaderMap) -> bool {
+    let expectation = headers.get(EXPECT).map(|value| value.as_bytes());
+    expectation.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
+}

@@ -1,0 +1,106 @@
+//! Messages as they go out.
+//!
+//! What is written comes from the types of `http`, which hold no line break, so nothing that is
+//! passed through can end a line or a head early.
+
+use bytes::{BufMut as _, BytesMut};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
+
+/// The chunk that ends a chunked body, with its empty trailer section. It follows the CRLF of the
+/// chunk before.
+pub const FINAL_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Writes a whole head of HTTP/1.1. The fields, `host` and the framing among them, are written as
+/// they are in the map.
+pub fn write_request_head(
+    out: &mut BytesMut,
+    method: &Method,
+    path: &PathAndQuery,
+    headers: &HeaderMap,
+) {
+    let path = path.as_str();
+    out.reserve(method.as_str().len() + path.len() + 16 + room_for(headers));
+    out.put_slice(method.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.put_slice(path.as_bytes());
+    out.put_slice(b" HTTP/1.1\r\n");
+    write_fields(out, headers);
+    write_head_end(out);
+}
+
+/// Writes the first line and these fields of an answer's head, and leaves it open for
+/// [`write_field`] and [`write_head_end`].
+pub fn write_response_head(
+    out: &mut BytesMut,
+    version: Version,
+    status: StatusCode,
+    headers: &HeaderMap,
+) {
+    let reason = status.canonical_reason().unwrap_or_default();
+    // The fields that servers add: a date, a length and the connection's future.
+    out.reserve(reason.len() + 160 + room_for(headers));
+    out.put_slice(match version {
+        Version::HTTP_10 => b"HTTP/1.0 ",
+        _ => b"HTTP/1.1 ",
+    });
+    out.put_slice(status.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.put_slice(reason.as_bytes());
+    out.put_slice(b"\r\n");
+    write_fields(out, headers);
+}
+
+/// Writes one field of a head that is open. `value` must hold no line break.
+pub fn write_field(out: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+    out.put_slice(name.as_str().as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+/// Ends a head.
+pub fn write_head_end(out: &mut BytesMut) {
+    out.put_slice(b"\r\n");
+}
+
+/// Writes the line before a chunk's data. The data must be followed by CRLF, and a size of 0 would
+/// end the body.
+pub fn write_chunk_size(out: &mut BytesMut, size: usize) {
+    write_digits(out, size as u64, 16);
+    out.put_slice(b"\r\n");
+}
+
+/// Writes a number in decimal.
+pub fn write_number(out: &mut BytesMut, number: u64) {
+    write_digits(out, number, 10);
+}
+
+fn write_digits(out: &mut BytesMut, mut number: u64, base: u64) {
+    // The longest is `u64::MAX` in decimal.
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b"0123456789abcdef"[(number % base) as usize];
+        number /= base;
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[start..]);
+}
+
+fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
+    for (name, value) in headers {
+        write_field(out, name, value.as_bytes());
+    }
+}
+
+/// At least what the fields take: name, value, colon, space and line end.
+fn room_for(headers: &HeaderMap) -> usize {
+    let each = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+    each.sum()
+}
