@@ -75,7 +75,7 @@ impl Case {
     }
 
     /// The last answer does not have this field.
-    pub fn is_silent_about(self, name: &'static str) -> Self {
+    pub fn omits(self, name: &'static str) -> Self {
         self.then(Step::Says(name, None))
     }
 

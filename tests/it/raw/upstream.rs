@@ -204,14 +204,12 @@ fn converse(state: &State, signals: &Signals, wire: &mut Wire, number: usize) ->
         size += body.len();
         let answer = ordinary_answer(&head, &body);
         record(state, number, head, body, size);
-        match take(From::Request) {
-            Some(acts) => {
-                if !play(wire, signals, acts, &answer) {
-                    return Ended::ByScript;
-                }
-            }
-            None if !wire.send(&answer) => return Ended::ByPeer,
-            None => {}
+        let ended = match take(From::Request) {
+            Some(acts) => (!play(wire, signals, acts, &answer)).then_some(Ended::ByScript),
+            None => (!wire.send(&answer)).then_some(Ended::ByPeer),
+        };
+        if let Some(ended) = ended {
+            return ended;
         }
     }
     Ended::ByPeer
