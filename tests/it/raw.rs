@@ -117,6 +117,23 @@ fn a_request_that_means_one_thing_is_forwarded_as_that() {
     );
 }
 
+// spec: FRAME-1
+#[test]
+fn it_does_not_matter_in_how_many_pieces_a_request_comes() {
+    let broken = chunks::BROKEN.iter();
+    let broken =
+        broken.map(|(name, bytes)| refused(*name, &[chunks::HEAD, bytes].concat()).byte_by_byte());
+    let bad = bad_heads();
+    let bad = bad
+        .iter()
+        .map(|(name, bytes)| refused(*name, bytes).byte_by_byte());
+    let clear = clear::chunked().into_iter().map(Case::byte_by_byte);
+    run(
+        &narrow(),
+        &broken.chain(bad).chain(clear).collect::<Vec<_>>(),
+    );
+}
+
 // spec: BODY-1
 #[test]
 fn what_is_too_large_is_refused() {

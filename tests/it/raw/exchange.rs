@@ -17,6 +17,8 @@ pub struct Case {
     pub name: Cow<'static, str>,
     steps: Vec<Step>,
     reached: Vec<Reached>,
+    /// Most bytes of one write.
+    piece: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +46,13 @@ impl Case {
             name: name.into(),
             steps: Vec::new(),
             reached: Vec::new(),
+            piece: usize::MAX,
         }
+    }
+
+    /// Everything is written byte by byte.
+    pub fn byte_by_byte(self) -> Self {
+        Self { piece: 1, ..self }
     }
 
     /// The agent writes these bytes at once.
@@ -125,7 +133,7 @@ impl Case {
         for step in &self.steps {
             match step {
                 // The answer may come, and the connection end, before all of it is written.
-                Step::Send(bytes) => _ = agent.send(bytes),
+                Step::Send(bytes) => _ = bytes.chunks(self.piece).all(|piece| agent.send(piece)),
                 Step::Echo(number) => last = Some(expect_echo(&mut agent, &self.reached[*number])?),
                 Step::Interim => {
                     let interim = agent.answer(false)?.map(|answer| answer.head.line);
