@@ -8,6 +8,15 @@ pub const HEAD: &[u8] =
 
 /// Bodies that break the coding.
 pub const BROKEN: &[Row] = &[
+    // What is refused must not be read a second time from where the fault was found.
+    (
+        "a size that would be clear if its line were read again",
+        b"5\r\nhello\r\n5 abc\r\n0\r\n\r\n",
+    ),
+    (
+        "trailers that would be clear if they were read again",
+        b"5\r\nhello\r\n0\r\n: a\r\n\r\n\r\n",
+    ),
     ("an empty size", b"\r\nhello\r\n0\r\n\r\n"),
     ("a size with a plus", b"+5\r\nhello\r\n0\r\n\r\n"),
     ("a size with a minus", b"-1\r\nhello\r\n0\r\n\r\n"),
