@@ -16,6 +16,7 @@ mod lifecycle;
 mod memory;
 mod observability;
 mod overload;
+mod raw;
 mod readme;
 mod reload;
 mod retries;
