@@ -95,12 +95,12 @@ async fn what_says_that_an_upstream_is_unwell() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn our_own_refusals_and_cancelled_calls_say_nothing() {
     let world = world([Step::Silence], 0);
-    for _ in 0..3 {
+    let cancelled = "calls_total{tool=\"t\",door=\"proxy\",outcome=\"cancelled\"}";
+    for so_far in [1.0, 2.0, 3.0] {
         let call = begin(&world, "a").await;
         call.abort();
         let _ = call.await;
-        // An agent's end of the pipe goes away with the task that holds it.
-        world.let_time_pass(millis(10)).await;
+        world.until(|world| world.metric(cancelled) == so_far).await;
     }
     let too_large = vec![b'x'; 11 * 1024 * 1024];
     for _ in 0..3 {
@@ -110,8 +110,6 @@ async fn our_own_refusals_and_cancelled_calls_say_nothing() {
             .expect_refusal(413, "body_too_large");
     }
     assert_eq!(state(&world), CLOSED);
-    let cancelled = "calls_total{tool=\"t\",door=\"proxy\",outcome=\"cancelled\"}";
-    assert_eq!(world.metric(cancelled), 3.0);
 }
 
 // spec: LIMIT-3 RETRY-3
@@ -147,7 +145,8 @@ async fn an_answer_is_kept_for_the_case_that_others_open_it_during_the_wait() {
 // spec: LIMIT-3
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_retry_uses_the_connection_of_the_answer_it_replaces() {
-    let busy = Step::status(503, &[("Retry-After", "5")]);
+    // Less than connections may be idle.
+    let busy = Step::status(503, &[("Retry-After", "3")]);
     let backend = FakeTool::script([Step::ok(), Step::ok(), busy, Step::ok()]);
     let world = Harness::with_tool("t", backend).retries(1).spec(|spec| {
         spec.circuit_breaker(0.5, 20, secs(10));
