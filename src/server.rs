@@ -6,9 +6,11 @@
 //! sockets, the waits and their limits.
 
 mod alarm;
+mod client_io;
 mod connection;
 mod date;
 mod departure;
+mod exchange;
 pub mod guard;
 mod intake;
 mod linger;
@@ -16,7 +18,6 @@ mod listen;
 mod outbox;
 mod path;
 mod reply;
-mod stream;
 mod wire;
 
 use std::future::Future;
@@ -25,11 +26,11 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Body;
 
+pub use client_io::ClientIo;
 pub use connection::{HttpLimits, serve_connection};
 pub use intake::RequestBody;
 pub use listen::{ConnectionSlots, accept_loop, bind};
 pub use path::percent_decode;
-pub use stream::Stream;
 
 use crate::http1::Fault;
 

@@ -11,19 +11,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Version};
-use hyper::body::Body;
 use tokio::time::Instant;
-use tracing::debug;
 
-use crate::http1::{HeadLimits, HeadScan, MOST_FIELDS, RequestHead, parse_request};
+use crate::http1::{HeadLimits, HeadScan, MOST_FIELDS, parse_request};
 use crate::lifecycle::DrainWatch;
 use crate::server::alarm::Alarm;
-use crate::server::departure::Departure;
-use crate::server::outbox::Outbox;
-use crate::server::reply::{Asked, Broken, Coding};
+use crate::server::exchange::After;
 use crate::server::wire::{Gone, READ_BYTES, Wire};
-use crate::server::{Service, Stream, Unreadable, linger};
+use crate::server::{ClientIo, Service, Unreadable, linger};
 
 /// How long a connection may wait for its next request. Longer than agents think between calls and
 /// than their libraries keep connections, so that it is mostly they who close.
@@ -47,7 +42,7 @@ pub struct HttpLimits {
 /// Dropping this future closes the connection in the middle of whatever it is doing.
 // spec: CANCEL-1 BODY-1 LIFE-2
 pub async fn serve_connection<S: Service>(
-    io: impl Stream,
+    io: impl ClientIo,
     service: Rc<S>,
     limits: HttpLimits,
     mut drain: DrainWatch,
@@ -63,22 +58,23 @@ pub async fn serve_connection<S: Service>(
     connection.run().await;
 }
 
-struct Connection<'c, S> {
-    wire: Rc<RefCell<Wire>>,
-    service: Rc<S>,
-    limits: HttpLimits,
-    drain: Drain<'c>,
-    alarm: Alarm,
+/// A connection and what it is served with.
+pub(super) struct Connection<'c, S> {
+    pub(super) wire: Rc<RefCell<Wire>>,
+    pub(super) service: Rc<S>,
+    pub(super) limits: HttpLimits,
+    pub(super) drain: Drain<'c>,
+    pub(super) alarm: Alarm,
 }
 
 /// Whether the drain has started.
-enum Drain<'c> {
+pub(super) enum Drain<'c> {
     Watching(Pin<&'c mut dyn Future<Output = ()>>),
     Started,
 }
 
 impl Drain<'_> {
-    fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::Watching(started) = self {
             ready!(started.as_mut().poll(cx));
             *self = Self::Started;
@@ -95,17 +91,6 @@ enum Next {
     Unreadable(Unreadable),
     /// Nothing.
     Over,
-}
-
-/// What becomes of a connection after an answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum After {
-    /// It is used again.
-    Keep,
-    /// It is closed so that the client can read its answer.
-    Close,
-    /// It is cut.
-    Cut,
 }
 
 impl<S: Service> Connection<'_, S> {
@@ -141,17 +126,17 @@ impl<S: Service> Connection<'_, S> {
     // spec: BIND-1 BODY-1
     async fn next_head(&mut self, due: Option<Instant>) -> Next {
         let idle_until = due.unwrap_or_else(|| Instant::now() + IDLE);
-        let (mut due, mut scan, mut asked_twice) = (due, HeadScan::default(), false);
+        let (mut due, mut scan, mut looked_again) = (due, HeadScan::default(), false);
         loop {
             let next = poll_fn(|cx| self.poll_head(cx, &mut scan, &mut due, idle_until)).await;
             match next {
                 Some(next) => return next,
                 // A connection that has just been accepted may have its request in the kernel, and
                 // nobody has looked yet. That happens while this task is not running.
-                None if !asked_twice => tokio::task::yield_now().await,
+                None if !looked_again => tokio::task::yield_now().await,
                 None => return Next::Over,
             }
-            asked_twice = true;
+            looked_again = true;
         }
     }
 
@@ -201,168 +186,11 @@ impl<S: Service> Connection<'_, S> {
         }
     }
 
-    /// One request and its answer.
-    async fn exchange(&mut self, head: RequestHead) -> After {
-        let asked = Asked {
-            version: head.version,
-            is_head: head.method == Method::HEAD,
-            keep_alive: head.keep_alive,
-        };
-        match self.answer(head).await {
-            Ok(answer) => self.send(answer, asked).await,
-            Err(Gone) => {
-                debug!("the client went away before its answer");
-                After::Cut
-            }
-        }
-    }
-
-    async fn answer(&mut self, head: RequestHead) -> Result<Response<S::Body>, Gone> {
-        let version = head.version;
-        let body = Wire::begin_body(&self.wire, head.framing, head.expects_continue);
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.version_mut() = version;
-        *request.headers_mut() = head.headers;
-        let service = Rc::clone(&self.service);
-        let mut answer = pin!(service.answer(request));
-        let mut departure = Departure::new(version);
-        poll_fn(|cx| {
-            let polled = answer.as_mut().poll(cx);
-            let wire = &mut *self.wire.borrow_mut();
-            match polled {
-                _ if wire.is_gone() => Poll::Ready(Err(Gone)),
-                Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-                Poll::Pending => departure.poll(wire, &mut self.alarm, cx).map(Err),
-            }
-        })
-        .await
-    }
-
-    async fn refuse(&mut self, why: Unreadable) -> After {
-        let asked = Asked {
-            version: Version::HTTP_11,
-            is_head: false,
-            keep_alive: false,
-        };
-        let answer = self.service.refuse(why);
-        self.send(answer, asked).await
-    }
-
-    async fn send(&mut self, answer: Response<S::Body>, mut asked: Asked) -> After {
-        let (head, body) = answer.into_parts();
-        let size = body.size_hint().exact();
-        let mut coding = Coding::of(&asked, head.status, size);
-        let is_draining = poll_fn(|cx| Poll::Ready(self.drain.poll_started(cx).is_ready())).await;
-        asked.keep_alive &= !is_draining && coding != Coding::UntilClose && self.can_go_on();
-        let mut out = Outbox::new(self.limits.body_timeout);
-        self.wire.borrow_mut().take_interim(&mut out.head);
-        coding.write_head(&asked, head, size, &mut out);
-        let sent = self.send_body(pin!(body), &mut coding, &mut out).await;
-        match sent {
-            Ok(()) if asked.keep_alive => After::Keep,
-            Ok(()) => After::Close,
-            Err(Failed::Gone) => {
-                debug!("the client went away during its answer");
-                After::Cut
-            }
-            Err(Failed::Broken) => {
-                if coding == Coding::UntilClose {
-                    self.wire.borrow_mut().io.reset_on_close();
-                }
-                After::Cut
-            }
-        }
-    }
-
-    /// Whether the next request can begin where this one ends.
-    fn can_go_on(&self) -> bool {
-        let wire = &mut *self.wire.borrow_mut();
-        wire.skip_body() && !(wire.ended && wire.ahead.is_empty())
-    }
-
-    /// Writes the body behind the head that is in the outbox; the first piece leaves with it.
-    // spec: RESP-1 RESP-2
-    async fn send_body(
-        &mut self,
-        mut body: Pin<&mut S::Body>,
-        coding: &mut Coding,
-        out: &mut Outbox,
-    ) -> Result<(), Failed> {
-        let mut is_whole = *coding == Coding::Nothing;
-        let mut wants_piece = !is_whole;
-        poll_fn(|cx| {
-            loop {
-                if wants_piece && let Poll::Ready(piece) = poll_piece(body.as_mut(), cx)? {
-                    wants_piece = false;
-                    is_whole = piece.is_none() || body.is_end_stream();
-                    if let Some(piece) = piece {
-                        coding.write_piece(piece, out)?;
-                    }
-                    if is_whole {
-                        coding.write_end(out)?;
-                    }
-                }
-                let wire = &mut *self.wire.borrow_mut();
-                ready!(out.poll_flush(wire, &mut self.alarm, cx))?;
-                if is_whole {
-                    return Poll::Ready(Ok(()));
-                }
-                if wants_piece {
-                    return wire.poll_watch(cx).map(|gone| Err(gone.into()));
-                }
-                wants_piece = true;
-            }
-        })
-        .await
-    }
-
     /// Ends a connection whose client may not have read everything, nor sent everything.
     async fn close(self) {
         let wire = Rc::into_inner(self.wire).map(RefCell::into_inner);
         if let Some(mut wire) = wire {
             linger::close(&mut *wire.io).await;
         }
-    }
-}
-
-/// The next data of a body; trailers have no place in what we send.
-fn poll_piece<B>(mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Broken>>
-where
-    B: Body<Data = Bytes, Error: std::error::Error + 'static>,
-{
-    loop {
-        match ready!(body.as_mut().poll_frame(cx)) {
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) if !data.is_empty() => return Poll::Ready(Ok(Some(data))),
-                Ok(_) | Err(_) => {}
-            },
-            Some(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                debug!(error, "the answer broke off");
-                return Poll::Ready(Err(Broken));
-            }
-            None => return Poll::Ready(Ok(None)),
-        }
-    }
-}
-
-/// Why an answer was not sent whole.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Failed {
-    Gone,
-    Broken,
-}
-
-impl From<Gone> for Failed {
-    fn from(Gone: Gone) -> Self {
-        Self::Gone
-    }
-}
-
-impl From<Broken> for Failed {
-    fn from(Broken: Broken) -> Self {
-        Self::Broken
     }
 }

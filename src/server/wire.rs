@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use crate::server::client_io::{self, ClientIo};
 use crate::server::intake::Intake;
-use crate::server::stream::{self, Stream};
 
 /// Room for one read of a head or of chunks. Most requests fit into it whole.
 pub(super) const READ_BYTES: usize = 8 * 1024;
@@ -30,7 +30,7 @@ pub(super) struct Gone;
 
 /// One connection's bytes.
 pub(super) struct Wire {
-    pub(super) io: Box<dyn Stream>,
+    pub(super) io: Box<dyn ClientIo>,
     /// Read and not used.
     pub(super) ahead: BytesMut,
     /// How far the current request's body has been read.
@@ -43,7 +43,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(io: Box<dyn Stream>) -> Self {
+    pub(super) fn new(io: Box<dyn ClientIo>) -> Self {
         Self {
             io,
             ahead: BytesMut::new(),
@@ -87,7 +87,7 @@ impl Wire {
         if self.gone || self.ended {
             return Poll::Ready(if self.gone { Err(Gone) } else { Ok(0) });
         }
-        stream::poll_read(&mut *self.io, cx, buf, most).map(|read| match read {
+        client_io::poll_read(&mut *self.io, cx, buf, most).map(|read| match read {
             Ok(read) => {
                 self.ended = read == 0;
                 Ok(read)
@@ -145,7 +145,7 @@ impl Wire {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize, Gone>> {
-        match ready!(stream::poll_write(&mut *self.io, cx, slices)) {
+        match ready!(client_io::poll_write(&mut *self.io, cx, slices)) {
             Ok(written @ 1..) => Poll::Ready(Ok(written)),
             Ok(0) | Err(_) => {
                 self.gone = true;

@@ -1,11 +1,16 @@
 //! Attempts and retries against a scripted upstream, in paused time: how many requests it saw,
 //! when, with which timestamps, and what the agent got.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::Duration;
 
 use countersign::test_support::fake_tool::answer;
+use countersign::test_support::process::Sidecar;
 use countersign::test_support::{FakeTool, Harness, Reply, Step, World};
+
+use crate::support::BINARY;
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -351,6 +356,35 @@ async fn an_answer_that_breaks_off_is_never_retried_and_never_whole() {
         let (world, reply) = play([Step::AnswerAndClose(bytes), Step::ok()], 2).await;
         assert_eq!((reply.status.as_u16(), reply.body), (200, None));
         assert_eq!(world.backend.received().len(), 1);
+    }
+}
+
+/// An agent of HTTP/1.0 knows the end of an answer by the end of the connection alone.
+// spec: RESP-2
+#[test]
+fn an_answer_that_breaks_off_resets_an_old_agents_connection() {
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n01234\r\n".to_vec();
+    let whole = [&chunked[..], b"0\r\n\r\n"].concat();
+    let upstream = FakeTool::script([Step::AnswerAndClose(chunked), Step::Answer(whole)]);
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("tools.yaml");
+    let auth = "{ type: hmac_sha256, secret: supersecret }";
+    let url = upstream.listen();
+    let text = format!("tools:\n  - name: t\n    url: http://{url}/\n    auth: {auth}\n");
+    std::fs::write(&path, text).unwrap();
+    let sidecar = Sidecar::start(BINARY, &path);
+    for is_whole in [false, true] {
+        let mut agent = TcpStream::connect(sidecar.agents).unwrap();
+        agent.write_all(b"GET /tools/t HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        let end = agent.read_to_string(&mut answer);
+        let expected = if is_whole {
+            None
+        } else {
+            Some(ErrorKind::ConnectionReset)
+        };
+        assert_eq!(end.err().map(|error| error.kind()), expected, "{answer}");
+        assert!(!is_whole || answer.ends_with("\r\n\r\n01234"), "{answer}");
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::http1::Fault;
 use crate::lifecycle::{Drainer, drain};
-use crate::server::{HttpLimits, RequestBody, Service, Stream, Unreadable, serve_connection};
+use crate::server::{ClientIo, HttpLimits, RequestBody, Service, Unreadable, serve_connection};
 use crate::test_support::http1::{Head, Reader};
 
 type Answering = Pin<Box<dyn Future<Output = Response<Script>>>>;
@@ -200,7 +200,7 @@ struct Counted {
     seen: Rc<Cell<Seen>>,
 }
 
-impl Stream for Counted {
+impl ClientIo for Counted {
     fn reset_on_close(&mut self) {
         let seen = self.seen.get();
         self.seen.set(Seen {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A client's connection.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+pub trait ClientIo: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Makes the close that follows look like an accident to the peer.
     ///
     /// That is what tells an answer that broke off from a complete one where only the end of the
@@ -18,26 +18,26 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     fn reset_on_close(&mut self);
 }
 
-impl Stream for TcpStream {
+impl ClientIo for TcpStream {
     fn reset_on_close(&mut self) {
         // It fails for a socket that is dead already.
         let _ = self.set_zero_linger();
     }
 }
 
-impl Stream for UnixStream {
+impl ClientIo for UnixStream {
     /// Nothing: the kernel resets a Unix socket only when it is closed with bytes unread.
     fn reset_on_close(&mut self) {}
 }
 
-impl Stream for DuplexStream {
+impl ClientIo for DuplexStream {
     /// Nothing: a pipe in memory only ends.
     fn reset_on_close(&mut self) {}
 }
 
 /// Reads at most `most` bytes into `buf`; `Ok(0)` is the end.
 pub(super) fn poll_read(
-    io: &mut dyn Stream,
+    io: &mut dyn ClientIo,
     cx: &mut Context<'_>,
     buf: &mut BytesMut,
     most: usize,
@@ -53,7 +53,7 @@ pub(super) fn poll_read(
 
 /// Writes what it can of `slices`.
 pub(super) fn poll_write(
-    io: &mut dyn Stream,
+    io: &mut dyn ClientIo,
     cx: &mut Context<'_>,
     slices: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
