@@ -6,7 +6,10 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use crate::http1::{BodyDecoder, Decoded, FINAL_CHUNK, Fault, Framing, write_chunk_size};
 use crate::test_support::fuzz::cuts;
 
+/// Room for every limit of the coding.
 const MOST_BYTES: usize = 16 * 1024;
+/// What is sent is any data, so that more of it shows nothing else.
+const MOST_BYTES_SENT: usize = 512;
 
 /// What came of a body.
 #[derive(Debug, Eq, PartialEq)]
@@ -37,7 +40,7 @@ pub fn chunked_body(data: &[u8]) {
             assert_eq!(decode(&[&longer]).left, Err(fault), "a fault was forgotten");
         }
     }
-    assert_survives_the_way(data);
+    assert_survives_the_way(&data[..data.len().min(MOST_BYTES_SENT)]);
 }
 
 fn decode(pieces: &[&[u8]]) -> Read {
