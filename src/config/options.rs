@@ -204,7 +204,7 @@ pub static TABLE: &[Setting] = &[
     Setting::new(
         "limits.head_timeout_ms",
         "10000",
-        "How long a request's head may take to arrive.",
+        "How long a request's head may take to arrive; an idle connection is kept for 75 s.",
         count(100..=600_000, Unit::Milliseconds, |s, v| {
             s.limits.head_timeout = millis(v);
         }),
@@ -212,7 +212,7 @@ pub static TABLE: &[Setting] = &[
     Setting::new(
         "limits.body_timeout_ms",
         "30000",
-        "How long a request's body may take to arrive.",
+        "How long a request's body may take to arrive, and how long an agent may read nothing of its answer.",
         count(100..=3_600_000, Unit::Milliseconds, |s, v| {
             s.limits.body_timeout = millis(v);
         }),
