@@ -3,6 +3,7 @@
 //! A worker appends to a buffer that is its alone and never waits for the output: a line that does
 //! not fit is dropped and counted. What a line says is decided by the call's record.
 
+mod json;
 mod line;
 mod writer;
 
@@ -120,8 +121,8 @@ impl LogHandle {
         let Some(log) = &self.0 else { return };
         let mut buffer = lock(&log.buffer);
         let before = buffer.len();
-        let written = line().write(log.format, &mut buffer);
-        if written.is_err() || buffer.len() > BUFFER_BYTES {
+        line().write(log.format, &mut buffer);
+        if buffer.len() > BUFFER_BYTES {
             buffer.truncate(before);
             log.shared.dropped.increment(1);
             return;

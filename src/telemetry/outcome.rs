@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::{Serialize, Serializer};
 
 /// Through which door a call came.
 #[derive(Clone, Copy, Debug)]
@@ -115,25 +114,22 @@ fn class(status: StatusCode) -> &'static str {
 }
 
 /// One attempt that ended.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     /// [`AttemptOutcome::word`].
     pub outcome: &'static str,
     /// The upstream's status, if it answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// From dialling to the response head, or to the failure.
-    #[serde(rename = "duration_ms")]
     pub took: Millis,
 }
 
 /// One retry that was decided on.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Retry {
     /// What made it necessary.
     pub reason: &'static str,
     /// The wait before it.
-    #[serde(rename = "wait_ms")]
     pub wait: Millis,
 }
 
@@ -145,12 +141,6 @@ impl Millis {
     /// As a number of milliseconds.
     pub fn as_f64(self) -> f64 {
         self.0.as_micros() as f64 / 1000.0
-    }
-}
-
-impl Serialize for Millis {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.as_f64())
     }
 }
 

@@ -4,11 +4,10 @@
 //! for a body, a query or a header, so none can get into a line.
 
 use std::fmt::{self, Display};
-use std::io::{self, Write};
-
-use serde::{Serialize, Serializer};
+use std::io::Write;
 
 use crate::ids::ScopeId;
+use crate::telemetry::access_log::json;
 use crate::telemetry::outcome::{Attempt, Millis, Retry};
 use crate::telemetry::rfc3339::Rfc3339;
 
@@ -22,7 +21,7 @@ pub enum LogFormat {
 }
 
 /// What a line says. Fields that are `None`, false or, for retries, empty are left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Line<'a> {
     /// When the call's head arrived.
     pub ts: Rfc3339,
@@ -33,48 +32,36 @@ pub struct Line<'a> {
     /// Through which door the call came.
     pub door: &'static str,
     /// The name that was called, whether or not there is such a tool.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<&'a str>,
     /// The scope that the tool was found in.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     pub scope: Option<&'a ScopeId>,
     /// Who called.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a str>,
     /// The agent's method, if its head could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<&'a str>,
     /// What the agent got; 499 if it went away before it got any.
     pub status: u16,
     /// The same word as in `countersign_calls_total`.
     pub outcome: &'static str,
     /// The refusal's word, if we answered ourselves.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
     /// In the order they were made.
-    #[serde(serialize_with = "list")]
     pub attempts: Attempts<'a>,
     /// In the order they were decided on.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub retries: &'a [Retry],
     /// Whether a retry was wanted and not affordable.
-    #[serde(skip_serializing_if = "is_false")]
     pub budget_exhausted: bool,
     /// The wait for a place under the tool's `max_concurrency`, if there was one.
-    #[serde(rename = "queued_ms", skip_serializing_if = "Option::is_none")]
     pub queued: Option<Millis>,
     /// What the tool's circuit breaker decided, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit: Option<&'static str>,
     /// Body bytes that came from the agent.
     pub request_bytes: u64,
     /// Body bytes that went to the agent.
     pub response_bytes: u64,
     /// From the head to the end of the answer.
-    #[serde(rename = "duration_ms")]
     pub duration: Millis,
     /// Of that, what the sidecar itself took.
-    #[serde(rename = "overhead_ms")]
     pub overhead: Millis,
 }
 
@@ -89,15 +76,12 @@ pub struct Attempts<'a> {
 
 impl Line<'_> {
     /// Appends the line and its end to `out`.
-    ///
-    /// # Errors
-    /// When `out` fails. Part of the line may have been written then.
-    pub fn write(&self, format: LogFormat, out: &mut Vec<u8>) -> io::Result<()> {
+    pub fn write(&self, format: LogFormat, out: &mut Vec<u8>) {
         match format {
-            LogFormat::Json => serde_json::to_writer(&mut *out, self)?,
-            LogFormat::Text => write!(out, "{self}")?,
+            LogFormat::Json => json::write(self, out),
+            LogFormat::Text => write!(out, "{self}").expect("a Vec takes everything"),
         }
-        out.write_all(b"\n")
+        out.push(b'\n');
     }
 }
 
@@ -168,26 +152,11 @@ impl<T: Display> Display for Plain<T> {
     }
 }
 
-fn shown<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn list<S: Serializer>(attempts: &Attempts<'_>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(attempts.first.into_iter().chain(attempts.more))
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::time::Duration;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::clock::Timestamp;
@@ -223,7 +192,7 @@ pub(super) mod tests {
 
     fn written(line: &Line<'_>, format: LogFormat) -> String {
         let mut out = Vec::new();
-        line.write(format, &mut out).unwrap();
+        line.write(format, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -237,30 +206,26 @@ pub(super) mod tests {
     ];
 
     #[test]
-    fn json_gives_back_what_was_put_in() {
+    fn json_is_as_serde_json_writes_it() {
         for hostile in HOSTILE {
+            let expected = json!({
+                "ts": "2024-01-15T12:40:00.007Z",
+                "request_id": hostile,
+                "trace_id": "0af7651916cd43dd8448eb211c80319c",
+                "door": "proxy",
+                "tool": hostile,
+                "agent": hostile,
+                "method": hostile,
+                "status": 200,
+                "outcome": "success",
+                "attempts": [],
+                "request_bytes": 0,
+                "response_bytes": 0,
+                "duration_ms": 12.345,
+                "overhead_ms": 0.21,
+            });
             let text = written(&line(hostile), LogFormat::Json);
-            assert_eq!(text.lines().count(), 1);
-            let value: Value = serde_json::from_str(&text).unwrap();
-            assert_eq!(
-                value,
-                json!({
-                    "ts": "2024-01-15T12:40:00.007Z",
-                    "request_id": hostile,
-                    "trace_id": "0af7651916cd43dd8448eb211c80319c",
-                    "door": "proxy",
-                    "tool": hostile,
-                    "agent": hostile,
-                    "method": hostile,
-                    "status": 200,
-                    "outcome": "success",
-                    "attempts": [],
-                    "request_bytes": 0,
-                    "response_bytes": 0,
-                    "duration_ms": 12.345,
-                    "overhead_ms": 0.21,
-                })
-            );
+            assert_eq!(text, format!("{expected}\n"));
         }
     }
 
@@ -277,7 +242,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn text_tells_the_whole_call() {
+    fn both_formats_tell_the_whole_call() {
         let failed = Attempt {
             outcome: "upstream_connect",
             status: None,
@@ -288,21 +253,23 @@ pub(super) mod tests {
             status: Some(503),
             took: Millis(Duration::from_millis(20)),
         };
-        let scope = "agent:support".parse().unwrap();
+        let retry = Retry {
+            reason: "upstream_connect",
+            wait: Millis(Duration::from_millis(80)),
+        };
+        let scope = r#"agent:sup"\port"#.parse().unwrap();
         let call = Line {
             scope: Some(&scope),
             agent: Some("support"),
             method: Some("POST"),
             status: 503,
             outcome: "server_error",
+            code: Some("overloaded"),
             attempts: Attempts {
                 first: Some(&failed),
-                more: &[answered],
+                more: &[answered, failed],
             },
-            retries: &[Retry {
-                reason: "upstream_connect",
-                wait: Millis(Duration::from_millis(80)),
-            }],
+            retries: &[retry, retry],
             budget_exhausted: true,
             queued: Some(Millis(Duration::from_micros(2500))),
             circuit: Some("no_retry"),
@@ -314,8 +281,39 @@ pub(super) mod tests {
             written(&call, LogFormat::Text),
             "2024-01-15T12:40:00.007Z proxy POST send_email 503 server_error 12.345ms \
              overhead=0.21ms attempt=upstream_connect/1.5ms attempt=server_error/503/20ms \
+             attempt=upstream_connect/1.5ms retry=upstream_connect/80ms \
              retry=upstream_connect/80ms budget_exhausted queued=2.5ms circuit=no_retry \
-             scope=agent:support agent=support in=221 out=2 request=send_email trace=0af7651916cd43dd8448eb211c80319c\n"
+             scope=agent:sup\"\\port agent=support in=221 out=2 request=send_email trace=0af7651916cd43dd8448eb211c80319c\n"
         );
+        let expected = json!({
+            "ts": "2024-01-15T12:40:00.007Z",
+            "request_id": "send_email",
+            "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "door": "proxy",
+            "tool": "send_email",
+            "scope": "agent:sup\"\\port",
+            "agent": "support",
+            "method": "POST",
+            "status": 503,
+            "outcome": "server_error",
+            "code": "overloaded",
+            "attempts": [
+                {"outcome": "upstream_connect", "duration_ms": 1.5},
+                {"outcome": "server_error", "status": 503, "duration_ms": 20.0},
+                {"outcome": "upstream_connect", "duration_ms": 1.5},
+            ],
+            "retries": [
+                {"reason": "upstream_connect", "wait_ms": 80.0},
+                {"reason": "upstream_connect", "wait_ms": 80.0},
+            ],
+            "budget_exhausted": true,
+            "queued_ms": 2.5,
+            "circuit": "no_retry",
+            "request_bytes": 221,
+            "response_bytes": 2,
+            "duration_ms": 12.345,
+            "overhead_ms": 0.21,
+        });
+        assert_eq!(written(&call, LogFormat::Json), format!("{expected}\n"));
     }
 }
