@@ -157,7 +157,7 @@ impl Engine {
         B: Body<Data = Bytes> + Unpin,
     {
         let started = Instant::now();
-        record.capture_started();
+        record.capture_started(started);
         let captured = Captured::read(body, &self.body_limits, tool.signer.begin()).await;
         let captured = captured.map_err(|error| match error {
             CaptureError::TooLarge { max_bytes } => Refusal::BodyTooLarge { max_bytes },

@@ -40,12 +40,14 @@ impl Service for Proxy {
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<ProxyBody> {
         let telemetry = &self.engine.telemetry;
+        let now = telemetry.clock.now();
         let offered = request.headers().get(X_REQUEST_ID);
-        let request_id = RequestId::adopt_or_new(offered, telemetry.clock.now());
+        let request_id = RequestId::adopt_or_new(offered, now);
         let trace = TraceContext::child_of(request.headers());
         let method = request.method().clone();
         let record = CallRecord::start(
             Arc::clone(telemetry),
+            now,
             Door::Proxy,
             request_id.clone(),
             trace.clone(),
@@ -61,9 +63,11 @@ impl Service for Proxy {
     // spec: ERR-1
     fn refuse(&self, why: Unreadable) -> Response<ProxyBody> {
         let telemetry = &self.engine.telemetry;
-        let request_id = RequestId::adopt_or_new(None, telemetry.clock.now());
+        let now = telemetry.clock.now();
+        let request_id = RequestId::adopt_or_new(None, now);
         let record = CallRecord::start_unread(
             Arc::clone(telemetry),
+            now,
             Door::Proxy,
             request_id.clone(),
             TraceContext::child_of(&HeaderMap::new()),

@@ -117,7 +117,7 @@ impl Attempts<'_> {
             agent: self.template.agent(),
             at: self.clock.now(),
         };
-        record.attempt_started();
+        record.attempt_started(started);
         let signed = self
             .tool
             .signer

@@ -86,15 +86,16 @@ struct Called {
 }
 
 impl CallRecord {
-    /// Starts the account.
+    /// Starts the account of a call whose head arrived `at` this time.
     pub fn start(
         telemetry: Arc<Telemetry>,
+        at: Timestamp,
         door: Door,
         id: RequestId,
         trace: TraceContext,
         method: Method,
     ) -> Self {
-        let mut record = Self::start_unread(telemetry, door, id, trace);
+        let mut record = Self::start_unread(telemetry, at, door, id, trace);
         record.method = Some(method);
         record
     }
@@ -102,13 +103,14 @@ impl CallRecord {
     /// Starts the account of what cannot even be read as a request.
     pub fn start_unread(
         telemetry: Arc<Telemetry>,
+        at: Timestamp,
         door: Door,
         id: RequestId,
         trace: TraceContext,
     ) -> Self {
         Self {
-            at: telemetry.clock.now(),
             telemetry,
+            at,
             door,
             id,
             trace,
@@ -159,9 +161,9 @@ impl CallRecord {
         }
     }
 
-    /// The body is awaited from now on: however that ends, it is not our overhead.
-    pub fn capture_started(&mut self) {
-        self.stopwatch.capture_started();
+    /// The body is awaited from `now` on: however that ends, it is not our overhead.
+    pub fn capture_started(&mut self, now: Instant) {
+        self.stopwatch.capture_started(now);
     }
 
     /// The body is there; waiting for the agent is not our overhead.
@@ -171,8 +173,8 @@ impl CallRecord {
     }
 
     /// An attempt begins. If the record is dropped before it ends, it counts as cancelled.
-    pub fn attempt_started(&mut self) {
-        self.stopwatch.attempt_started();
+    pub fn attempt_started(&mut self, now: Instant) {
+        self.stopwatch.attempt_started(now);
     }
 
     /// An attempt ended.
@@ -227,7 +229,7 @@ impl CallRecord {
 
     /// The wait is over, with a place or without.
     pub fn queue_left(&mut self) {
-        if let Some(took) = self.stopwatch.queue_left(Instant::now()) {
+        if let Some(took) = self.stopwatch.queue_left() {
             self.metrics().queue_left();
             self.metrics().queue_wait(took);
             self.queued = Some(took);

@@ -38,10 +38,11 @@ impl World {
         let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert("traceparent", trace.parse().unwrap());
         let trace = TraceContext::child_of(&headers);
+        let now = self.telemetry.clock.now();
         let id = "req-1".parse().unwrap();
-        let id = RequestId::adopt_or_new(Some(&id), self.telemetry.clock.now());
+        let id = RequestId::adopt_or_new(Some(&id), now);
         let telemetry = Arc::clone(&self.telemetry);
-        CallRecord::start(telemetry, Door::Proxy, id, trace, Method::POST)
+        CallRecord::start(telemetry, now, Door::Proxy, id, trace, Method::POST)
     }
 
     /// A call of a known agent to a registered tool.
@@ -84,16 +85,16 @@ async fn a_call_is_told_whole() {
     let mut call = world.call();
     assert_eq!(world.metric(INFLIGHT), 1.0);
     advance(ms(1)).await;
-    call.capture_started();
+    call.capture_started(Instant::now());
     advance(ms(30)).await;
     call.captured(221, ms(30));
     advance(ms(2)).await;
-    call.attempt_started();
+    call.attempt_started(Instant::now());
     advance(ms(5)).await;
     call.attempt(AttemptOutcome::Failed("upstream_connect"), ms(5));
     call.retry("upstream_connect", ms(100));
     advance(ms(101)).await;
-    call.attempt_started();
+    call.attempt_started(Instant::now());
     advance(ms(40)).await;
     call.attempt(AttemptOutcome::Answered(OK), ms(40));
     advance(ms(4)).await;
@@ -211,7 +212,7 @@ async fn a_record_dropped_within_an_attempt_reports_both_as_cancelled() {
     let world = World::new();
     let mut call = world.call();
     call.captured(5, Duration::ZERO);
-    call.attempt_started();
+    call.attempt_started(Instant::now());
     advance(ms(700)).await;
     drop(call);
     let line = world.line();
@@ -289,7 +290,7 @@ async fn time_spent_on_others_is_not_overhead_even_when_they_never_finish() {
         assert_eq!(world.line()["overhead_ms"], overhead);
     };
     // An agent that never completes its body.
-    check(CallRecord::capture_started, 30_000, 2.0).await;
+    check(|call| call.capture_started(Instant::now()), 30_000, 2.0).await;
     // A cancelled wait counts as far as it came, a late timer no further than planned.
     check(|call| call.retry("upstream_timeout", ms(500)), 100, 2.0).await;
     check(|call| call.retry("upstream_timeout", ms(500)), 503, 5.0).await;
@@ -350,7 +351,7 @@ async fn a_wait_in_the_queue_is_told_and_is_no_overhead() {
     );
     call.circuit(CircuitVerdict::Probe);
     advance(ms(3)).await;
-    call.attempt_started();
+    call.attempt_started(Instant::now());
     advance(ms(40)).await;
     call.attempt(AttemptOutcome::Answered(OK), ms(40));
     call.finish(CallOutcome::Answered(OK));
