@@ -14,7 +14,6 @@ use hyper::body::Body;
 use tokio::time::Instant;
 
 use blocks::Blocks;
-use limits::Reservation;
 
 pub use blocks::ReplayBody;
 pub use limits::{BodyLimits, BufferedBytes};
@@ -55,8 +54,6 @@ pub struct Captured<D> {
     body: ReplayBody,
     digest: D,
     size: usize,
-    #[expect(dead_code, reason = "dropping it gives the room back")]
-    held: Reservation,
 }
 
 impl<D: Absorb> Captured<D> {
@@ -124,10 +121,9 @@ impl<D: Absorb> Captured<D> {
         }
         held.shrink_to(size);
         Ok(Self {
-            body: blocks.finish(),
+            body: blocks.finish(held),
             digest,
             size,
-            held,
         })
     }
 }

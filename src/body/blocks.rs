@@ -7,11 +7,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
+
+use crate::body::limits::Reservation;
 
 /// Gathers pieces so that a body costs its own size.
 ///
@@ -21,7 +23,7 @@ use hyper::body::{Body, Frame, SizeHint};
 /// multiple of the body.
 #[derive(Default)]
 pub(super) struct Blocks {
-    done: Vec<Bytes>,
+    done: Stored,
     filling: BytesMut,
 }
 
@@ -36,7 +38,7 @@ impl Blocks {
         if piece.is_empty() {
             return;
         }
-        if self.done.is_empty() && self.filling.is_empty() {
+        if self.done.as_slice().is_empty() && self.filling.is_empty() {
             self.done.push(piece);
             return;
         }
@@ -70,18 +72,16 @@ impl Blocks {
         }
     }
 
-    pub(super) fn finish(mut self) -> ReplayBody {
+    /// The body, which holds `room` until the last replay of it is gone.
+    pub(super) fn finish(mut self, room: Reservation) -> ReplayBody {
         self.seal();
-        let remaining = self.done.iter().map(|block| block.len() as u64).sum();
-        let blocks = match self.done.len() {
-            0 => Stored::Small(None),
-            1 => Stored::Small(self.done.pop()),
-            _ => Stored::Large {
-                blocks: self.done.into(),
-                next: 0,
-            },
-        };
-        ReplayBody { blocks, remaining }
+        let blocks = self.done;
+        let remaining = blocks.as_slice().iter().map(|b| b.len() as u64).sum();
+        ReplayBody {
+            held: Rc::new(Held { blocks, room }),
+            next: 0,
+            remaining,
+        }
     }
 }
 
@@ -97,34 +97,71 @@ fn alone(piece: Bytes) -> Result<Bytes, Bytes> {
     if fills { Ok(piece) } else { Err(piece) }
 }
 
-/// The captured bytes as a body of known length that can be sent any number of times.
-#[derive(Clone, Debug)]
-pub struct ReplayBody {
-    blocks: Stored,
-    remaining: u64,
-}
-
-#[derive(Clone, Debug)]
+/// Blocks in order, none of them empty. Most bodies are one, which needs no list.
+#[derive(Debug)]
 enum Stored {
     Small(Option<Bytes>),
-    Large { blocks: Arc<[Bytes]>, next: usize },
+    Large(Vec<Bytes>),
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self::Small(None)
+    }
+}
+
+impl Stored {
+    fn push(&mut self, block: Bytes) {
+        match self {
+            Self::Small(free @ None) => *free = Some(block),
+            Self::Small(first @ Some(_)) => {
+                *self = Self::Large(first.take().into_iter().chain([block]).collect());
+            }
+            Self::Large(blocks) => blocks.push(block),
+        }
+    }
+
+    fn as_slice(&self) -> &[Bytes] {
+        match self {
+            Self::Small(block) => block.as_slice(),
+            Self::Large(blocks) => blocks,
+        }
+    }
+}
+
+/// What all replays of a body share.
+#[derive(Debug)]
+struct Held {
+    blocks: Stored,
+    #[expect(dead_code, reason = "dropping it gives the room back")]
+    room: Reservation,
+}
+
+/// The captured bytes as a body of known length that can be sent any number of times.
+///
+/// The body's room is given back with the last of its replays, because an upstream may be sent the
+/// rest of a request that it has answered already.
+// spec: BODY-1
+#[derive(Clone, Debug)]
+pub struct ReplayBody {
+    held: Rc<Held>,
+    next: usize,
+    remaining: u64,
 }
 
 impl ReplayBody {
     /// What is left to send, in order. No block is empty.
     pub fn blocks(&self) -> &[Bytes] {
-        match &self.blocks {
-            Stored::Small(block) => block.as_slice(),
-            Stored::Large { blocks, next } => blocks.get(*next..).unwrap_or_default(),
-        }
+        let blocks = self.held.blocks.as_slice();
+        blocks.get(self.next..).unwrap_or_default()
     }
 
     /// A body of these bytes.
     #[cfg(test)]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        let remaining = bytes.len() as u64;
-        let blocks = Stored::Small((!bytes.is_empty()).then_some(bytes));
-        Self { blocks, remaining }
+        let mut blocks = Blocks::default();
+        blocks.push(bytes, None);
+        blocks.finish(Reservation::nothing())
     }
 }
 
@@ -136,15 +173,9 @@ impl Body for ReplayBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let block = match &mut self.blocks {
-            Stored::Small(block) => block.take(),
-            Stored::Large { blocks, next } => {
-                let block = blocks.get(*next).cloned();
-                *next += 1;
-                block
-            }
-        };
+        let block = self.blocks().first().cloned();
         if let Some(block) = &block {
+            self.next += 1;
             self.remaining -= block.len() as u64;
         }
         Poll::Ready(block.map(|block| Ok(Frame::data(block))))
@@ -178,7 +209,7 @@ mod tests {
         blocks.push(piece(1, 1), None);
         let place = second.as_ptr();
         blocks.push(second, None);
-        let mut body = blocks.finish();
+        let mut body = blocks.finish(Reservation::nothing());
         body.frame().await.unwrap().unwrap();
         let frame = body.frame().await.unwrap().unwrap();
         frame.data_ref().unwrap().as_ptr() == place
@@ -204,6 +235,9 @@ mod tests {
             blocks.push(piece(len, len), None);
         }
         // The first piece, and one block for both of the others.
-        assert_eq!((blocks.done.len(), blocks.filling.len()), (1, BLOCK_BYTES));
+        assert_eq!(
+            (blocks.done.as_slice().len(), blocks.filling.len()),
+            (1, BLOCK_BYTES)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Room for bodies: one limit for all requests of the process, and what each of them holds of it.
 //!
-//! A body takes room before its bytes come and gives it back when it is dropped, so the counter
-//! never says less than what bodies take. Large bodies may not use all of it: they would otherwise
+//! A body takes room before its bytes come and gives it back when the last replay of it is dropped,
+//! so the counter never says less than what bodies take. Large bodies may not use all of it: they would otherwise
 //! keep the small calls out, of which far more fit.
 
 use std::sync::Arc;
@@ -86,6 +86,16 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
+    /// A hold on nothing that never grows.
+    #[cfg(test)]
+    pub(super) fn nothing() -> Self {
+        Self {
+            bytes: 0,
+            max_if_large: 0,
+            pool: BufferedBytes::new(0),
+        }
+    }
+
     /// Makes it hold `bytes` at least; false when there is no room for that.
     // spec: BODY-1
     pub(super) fn grow_to(&mut self, bytes: usize) -> bool {

@@ -54,7 +54,10 @@ proptest! {
         for replay in replays {
             prop_assert_eq!(&replay[..], &whole[..]);
         }
+        let last = captured.replay();
         drop(captured);
+        prop_assert_eq!(limits.buffered.used(), whole.len());
+        drop(last);
         prop_assert_eq!(limits.buffered.used(), 0);
     }
 }

@@ -33,6 +33,9 @@ pub enum Step {
     CloseAfterHead,
     /// Closes when the whole request is there.
     CloseAfterRequest,
+    /// Sends these bytes when the request's head is there, takes no byte of its body, and says
+    /// nothing more.
+    AnswerUnread(Vec<u8>),
     /// Says nothing and keeps the connection open.
     Silence,
     /// Sends these bytes, then says nothing more.
@@ -231,7 +234,16 @@ impl FakeTool {
         if self.refuses() {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        let takes_bodies = self.with(|state| {
+            let next = state.script.front();
+            !matches!(next, Some(Step::AnswerUnread(_)))
+        });
+        let room = if takes_bodies {
+            PIPE_BYTES
+        } else {
+            NARROW_PIPE_BYTES
+        };
+        let (ours, theirs) = tokio::io::duplex(room);
         let connection = self.count_connection();
         tokio::task::spawn_local(self.clone().serve(theirs, connection));
         Ok(ours)
@@ -241,8 +253,9 @@ impl FakeTool {
         let mut reader = Reader::new(io);
         while let Some(head) = reader.head().await {
             let step = self.next_step();
-            if matches!(step, Step::CloseAfterHead) {
+            if matches!(step, Step::CloseAfterHead | Step::AnswerUnread(_)) {
                 self.note(connection, head, Vec::new());
+                act(step, reader.io()).await;
                 return;
             }
             assert!(
@@ -324,7 +337,7 @@ async fn act<I: AsyncWrite + Unpin>(step: Step, io: &mut I) -> bool {
             let _ = io.write_all(&bytes).await;
             false
         }
-        Step::AnswerThenSilence(bytes) => {
+        Step::AnswerThenSilence(bytes) | Step::AnswerUnread(bytes) => {
             let _ = io.write_all(&bytes).await;
             std::future::pending().await
         }
@@ -336,6 +349,9 @@ async fn act<I: AsyncWrite + Unpin>(step: Step, io: &mut I) -> bool {
 
 /// Room for a whole test body, so that a pipe never stalls a writer that a socket would not.
 const PIPE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Room for a head and the beginning of a large body, so that a tool which does not read is noticed.
+const NARROW_PIPE_BYTES: usize = 64 * 1024;
 
 /// Connects through pipes in memory, so that time can be paused.
 impl Connect for FakeTool {

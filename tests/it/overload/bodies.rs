@@ -1,7 +1,7 @@
 //! Room for bodies, and who gets it.
 
 use countersign::test_support::http1::Reader;
-use countersign::test_support::{FakeTool, Harness, Pieces, World};
+use countersign::test_support::{FakeTool, Harness, Pieces, Step, World};
 use http::Request;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 
@@ -68,4 +68,22 @@ async fn small_calls_pass_while_large_uploads_fill_the_room() {
         .expect_refusal(503, "overloaded");
     let chunked = Request::post("/tools/t").body(Pieces::of(vec![b'x'; 60_000].into(), 1000));
     world.send(chunked.unwrap()).await.expect_answer(200);
+}
+
+/// A tool may answer before it has read the request, and the rest is still sent to it then.
+// spec: BODY-1
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_body_that_is_still_being_sent_keeps_its_room_beside_its_answer() {
+    let early = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n";
+    let tool = FakeTool::script([Step::AnswerUnread(early.to_vec())]);
+    let world = Harness::with_tool("t", tool).start();
+    let mut agent = announce(&world, 5 * MIB).await;
+    let told = agent.head().await.expect("an interim answer");
+    assert!(told.start_line.starts_with("HTTP/1.1 100"), "{told:?}");
+    agent.io().write_all(&vec![b'x'; 5 * MIB]).await.unwrap();
+    let head = agent.head().await.expect("an answer");
+    assert!(head.start_line.starts_with("HTTP/1.1 200"), "{head:?}");
+    assert_eq!(world.buffered(), 5 * MIB);
+    drop(agent);
+    world.until(|world| world.buffered() == 0).await;
 }
