@@ -8,8 +8,6 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::http1::parse_host;
-
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Which origins and host names a listener takes requests from.
@@ -50,18 +48,31 @@ impl Guard {
             // HTTP/1.0 without Host: browsers never send it.
             return true;
         };
-        let Some(authority) = parse_host(host.as_bytes()) else {
+        let Some(name) = host_name(host.as_bytes()) else {
             return false;
         };
-        let name = authority.host();
-        let literal = name.trim_start_matches('[').trim_end_matches(']');
-        literal.parse::<IpAddr>().is_ok()
+        name.parse::<IpAddr>().is_ok()
             || name.eq_ignore_ascii_case("localhost")
             || self
                 .allowed_hosts
                 .iter()
                 .any(|allowed| allowed.eq_ignore_ascii_case(name))
     }
+}
+
+/// The name or address of a `Host`, without brackets and port. The request was read by a parser that
+/// refuses every malformed one, so it is not checked again but for what is looked at here.
+fn host_name(host: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(host).ok()?;
+    let (name, port) = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let digits = port.strip_prefix(':').unwrap_or(port);
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(name)
 }
 
 /// `Host` has been checked to be ours, so a page of the same host and port is ours too.
@@ -141,6 +152,8 @@ mod tests {
             "localhost",
             "LOCALHOST:1",
             "sidecar:8787",
+            "[::ffff:127.0.0.1]",
+            "127.0.0.1:",
         ] {
             assert!(check(own), "{own}");
         }
@@ -148,6 +161,13 @@ mod tests {
             "evil.example",
             "localhost.evil.example:8787",
             "sidecar.evil.example",
+            "localhost:80@evil.example",
+            "localhost:8787.evil.example",
+            "[::1].evil.example",
+            "[::1",
+            "[localhost.evil.example]",
+            "evil.example:127.0.0.1",
+            "",
         ] {
             assert!(!check(foreign), "{foreign}");
         }
