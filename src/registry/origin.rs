@@ -2,8 +2,9 @@
 //!
 //! Two tools with equal origins share pooled connections, also across reloads.
 
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::HeaderValue;
 use url::Url;
@@ -51,8 +52,11 @@ pub enum Reach {
 }
 
 /// Scheme, host, port, trust and reach of an upstream.
-#[derive(Debug, Eq, Hash, PartialEq)]
+#[derive(Debug, Eq, PartialEq)]
 pub struct Origin {
+    /// Of scheme, host, port and trust, so that a look-up by origin, of which a call makes several,
+    /// reads no text.
+    hash: u64,
     scheme: TransportScheme,
     host: Host,
     port: u16,
@@ -62,6 +66,20 @@ pub struct Origin {
     /// A part of the origin, so that a connection that one tool may have is never lent to another
     /// that may not.
     reach: Reach,
+}
+
+/// Equal origins have equal hashes: what is hashed is a part of what is compared.
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// A hash that nobody outside the process can predict: whoever may register tools must not be able
+/// to choose origins that collide.
+fn hash_of(scheme: TransportScheme, host: &Host, port: u16, trust: Option<&Trust>) -> u64 {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEYS.hash_one((scheme, host, port, trust))
 }
 
 impl Origin {
@@ -190,6 +208,7 @@ pub(super) fn parse_url(text: &str, trust: Option<Arc<Trust>>) -> Result<Target,
     let authority = authority.parse().map_err(|_| "must name a valid host")?;
     Ok(Target {
         origin: Origin {
+            hash: hash_of(scheme, &host, port, trust.as_deref()),
             scheme,
             host,
             port,
