@@ -38,16 +38,11 @@ pub fn is_ours(name: &HeaderName) -> bool {
 /// make sense only if we forwarded what we do not: trailers, upgrades and expectations.
 // spec: HDR-1
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    // Ordered by how common they are in requests.
-    *name == header::CONNECTION
-        || *name == header::TRANSFER_ENCODING
-        || *name == header::TE
-        || *name == header::TRAILER
-        || *name == header::UPGRADE
-        || *name == header::EXPECT
-        || text == "keep-alive"
-        || text.starts_with("proxy-")
+    match name.as_str() {
+        "connection" | "transfer-encoding" | "te" | "trailer" | "upgrade" | "expect"
+        | "keep-alive" => true,
+        other => other.starts_with("proxy-"),
+    }
 }
 
 /// Whether a `Connection` field of this message nominates `name` as hop-by-hop.

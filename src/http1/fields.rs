@@ -9,7 +9,14 @@ use crate::http1::{Fault, HeadLimits, MOST_FIELDS};
 /// Reads the lines of `block`, a part of `head`, up to and including the empty one.
 ///
 /// Values are slices of `head` and keep it alive; nothing is copied but names that have no constant.
-pub(super) fn parse(head: &Bytes, block: &[u8], limits: &HeadLimits) -> Result<HeaderMap, Fault> {
+/// There is room for `more` fields that whoever passes the head on adds, because a map that grows is
+/// built anew.
+pub(super) fn parse(
+    head: &Bytes,
+    block: &[u8],
+    limits: &HeadLimits,
+    more: usize,
+) -> Result<HeaderMap, Fault> {
     const NAME: Fault = Fault::Malformed("a field's name is not a token followed by a colon");
     const VALUE: Fault = Fault::Malformed("a field's value holds a control character");
     const LINES: Fault = Fault::Malformed("the head is not complete");
@@ -28,7 +35,7 @@ pub(super) fn parse(head: &Bytes, block: &[u8], limits: &HeadLimits) -> Result<H
             | httparse::Error::Version,
         ) => return Err(LINES),
     };
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    let mut headers = HeaderMap::with_capacity(fields.len() + more);
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NAME)?;
         let value = head.slice_ref(field.value);

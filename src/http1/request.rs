@@ -44,7 +44,7 @@ pub fn parse_request(head: Bytes, limits: &HeadLimits) -> Result<RequestHead, Fa
     let method =
         Method::from_bytes(method).map_err(|_| Fault::Malformed("the method is not a token"))?;
     let uri = parse_target(&method, head.slice_ref(target))?;
-    let headers = fields::parse(&head, block, limits)?;
+    let headers = fields::parse(&head, block, limits, 0)?;
     check_host(version, &headers)?;
     let framing = framing_of(version, &headers)?;
     Ok(RequestHead {

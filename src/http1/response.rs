@@ -20,6 +20,9 @@ pub struct ResponseHead {
     pub keep_alive: bool,
 }
 
+/// What an answer gets on its way to an agent: which call it answers, and after how many attempts.
+const ROOM: usize = 2;
+
 /// Reads a complete head, as long as [`HeadScan::find`](crate::http1::HeadScan::find) said it is, of
 /// the answer to a request of this method.
 ///
@@ -36,7 +39,7 @@ pub fn parse_response(
         return Err(Fault::Malformed("there is an empty line before the answer"));
     }
     let (version, status) = parse_status_line(line)?;
-    let mut headers = fields::parse(&head, block, limits)?;
+    let mut headers = fields::parse(&head, block, limits, ROOM)?;
     let stated = stated_body(version, &mut headers)?;
     let has_no_body = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
