@@ -109,12 +109,12 @@ impl Engine {
         let template = head::Template::new(
             &tool,
             &call.agent,
+            &call.request_id,
+            call.trace,
             call.method,
             call.headers,
             &call.addition,
-        )?
-        .request_id(&call.request_id)
-        .trace(call.trace);
+        )?;
         admit(&tool, record)?;
         let body = self.capture(call.body, &tool, record).await?;
         let deadline = tool.deadline.map(|deadline| Instant::now() + deadline);

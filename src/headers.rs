@@ -2,7 +2,7 @@
 //!
 //! The one list of each kind. Which of them is removed or added where is decided by the callers.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Follows one call through logs, the upstream and the answer.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,9 +45,12 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     }
 }
 
-/// Whether a `Connection` field of this message nominates `name` as hop-by-hop.
-fn is_nominated(headers: &HeaderMap, name: &HeaderName) -> bool {
-    headers.get_all(header::CONNECTION).iter().any(|value| {
+/// Whether one of a message's `Connection` fields nominates `name` as hop-by-hop.
+fn is_nominated<'v>(
+    connection: impl IntoIterator<Item = &'v HeaderValue>,
+    name: &HeaderName,
+) -> bool {
+    connection.into_iter().any(|value| {
         value.as_bytes().split(|b| *b == b',').any(|option| {
             option
                 .trim_ascii()
@@ -69,13 +72,73 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
 }
 
+/// One field of a head.
+pub type Field = (HeaderName, HeaderValue);
+
+/// The fields of a request that go on to a tool. None of them is the connection's, nominated by it,
+/// or ours to say; and `Host` and `Content-Length` are not among them, because they are made anew
+/// for the connection and the body that the request goes out with.
+///
+/// It is a list, for nothing is looked up in it any more.
+#[derive(Debug, Default)]
+pub struct EndToEnd(Vec<Field>);
+
+impl EndToEnd {
+    /// What goes on of a client's fields but those that `is_replaced` names, with room for `more`.
+    // spec: HDR-1
+    pub fn of(headers: HeaderMap, more: usize, is_replaced: impl Fn(&HeaderName) -> bool) -> Self {
+        let connection: Vec<HeaderValue> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .cloned()
+            .collect();
+        let goes_on = |name: &HeaderName| {
+            *name != header::HOST
+                && *name != header::CONTENT_LENGTH
+                && !is_hop_by_hop(name)
+                && !is_ours(name)
+                && !is_replaced(name)
+                && !is_nominated(&connection, name)
+        };
+        let mut fields: Vec<Field> = Vec::with_capacity(headers.len() + more);
+        // A map tells a name once, with the first of its values.
+        let mut repeats_last = false;
+        for (name, value) in headers {
+            match (name, fields.last()) {
+                (Some(name), _) => {
+                    repeats_last = goes_on(&name);
+                    if repeats_last {
+                        fields.push((name, value));
+                    }
+                }
+                (None, Some((last, _))) if repeats_last => fields.push((last.clone(), value)),
+                (None, _) => {}
+            }
+        }
+        Self(fields)
+    }
+
+    /// Adds a field of the tool's or of the call's, which must be none of the kinds that end here.
+    pub fn push(&mut self, name: HeaderName, value: HeaderValue) {
+        debug_assert!(!is_ours(&name) && !is_hop_by_hop(&name));
+        self.0.push((name, value));
+    }
+
+    /// The fields, those of one name in their order.
+    pub fn as_slice(&self) -> &[Field] {
+        &self.0
+    }
+}
+
 /// Removes every field that must not cross a proxy in either direction: the connection's own, what
 /// `Connection` nominates, and what only we may say.
 // spec: HDR-1 RESP-1
 pub fn remove_what_ends_here(headers: &mut HeaderMap) {
     let nominates = headers.contains_key(header::CONNECTION);
     let ends_here = |name: &HeaderName| {
-        is_hop_by_hop(name) || is_ours(name) || (nominates && is_nominated(headers, name))
+        is_hop_by_hop(name)
+            || is_ours(name)
+            || (nominates && is_nominated(headers.get_all(header::CONNECTION), name))
     };
     let doomed: Vec<HeaderName> = headers
         .keys()
@@ -117,9 +180,55 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::CONNECTION, "close, X-Drop-Me".parse().unwrap());
         headers.append(header::CONNECTION, "x-and-me".parse().unwrap());
+        let check = |name: &str| {
+            let connection = headers.get_all(header::CONNECTION);
+            is_nominated(connection, &name.parse().unwrap())
+        };
         for nominated in ["x-drop-me", "x-and-me", "close"] {
-            assert!(is_nominated(&headers, &nominated.parse().unwrap()));
+            assert!(check(nominated));
         }
-        assert!(!is_nominated(&headers, &"x-drop".parse().unwrap()));
+        assert!(!check("x-drop"));
+    }
+
+    // spec: HDR-1
+    #[test]
+    fn what_goes_on_keeps_its_order_and_its_repetitions() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "sidecar"),
+            ("x-twice", "1"),
+            ("x-onceonly-tool", "forged"),
+            ("x_onceonly_tool", "forged"),
+            ("accept", "a"),
+            ("content-length", "5"),
+            ("connection", "x-named"),
+            ("connection", "keep-alive"),
+            ("x-named", "no"),
+            ("x-named", "no"),
+            ("proxy-authorization", "no"),
+            ("x-replaced", "no"),
+            ("accept", "b"),
+            ("x-twice", "2"),
+        ] {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, value.parse().unwrap());
+        }
+        let mut passed = EndToEnd::of(headers, 1, |name| name == "x-replaced");
+        passed.push(X_REQUEST_ID, "7".parse().unwrap());
+        let mut passed: Vec<_> = passed
+            .as_slice()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        // Stable, so the order within a name stays visible.
+        passed.sort_by_key(|(name, _)| *name);
+        let expected = [
+            ("accept", "a"),
+            ("accept", "b"),
+            ("x-request-id", "7"),
+            ("x-twice", "1"),
+            ("x-twice", "2"),
+        ];
+        assert_eq!(passed, expected);
     }
 }

@@ -7,24 +7,28 @@
 mod hmac_sha256;
 pub mod verify;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use std::rc::Rc;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::body::{Absorb as _, Captured, ReplayBody};
 use crate::clock::Timestamp;
+use crate::headers::{EndToEnd, Field, TRACEPARENT};
 use crate::ids::SecretId;
 use crate::secret::Secret;
 
 pub use hmac_sha256::BodyMac;
 
-/// What a request says before it is signed: everything but the body and our headers.
-#[derive(Clone, Debug)]
+/// What all attempts of a call say alike. They share it, so that another attempt copies nothing.
+#[derive(Debug)]
 pub struct Head {
     /// The agent's method.
     pub method: Method,
     /// Path and query at the upstream.
-    pub uri: Uri,
-    /// End-to-end headers, already cleaned of everything an agent may not say.
-    pub headers: HeaderMap,
+    pub path: PathAndQuery,
+    /// Of the agent's fields what goes on, and the tool's own.
+    pub fields: EndToEnd,
 }
 
 /// The facts that every scheme states beside the signature.
@@ -68,18 +72,23 @@ impl Signer {
         self.scheme.begin()
     }
 
-    /// Signs one attempt.
+    /// Signs one attempt, which is the span `traceparent` of its trace.
     ///
-    /// The headers are written last and replace whatever stood in their place.
+    /// The scheme's fields stand beside those of the head, which can hold none of their names.
     // spec: SIG-1 SIG-2 SIG-3 SIG-4
-    pub fn sign(&self, head: Head, body: &Captured<BodyMac>, stamp: Stamp<'_>) -> Signed {
-        let mut request = Request::new(body.replay());
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.headers_mut() = head.headers;
-        self.scheme
-            .write(request.headers_mut(), body.digest(), stamp);
-        Signed { request }
+    pub fn sign(
+        &self,
+        head: Rc<Head>,
+        traceparent: HeaderValue,
+        body: &Captured<BodyMac>,
+        stamp: Stamp<'_>,
+    ) -> Signed {
+        let scheme = self.scheme.fields(body.digest(), stamp);
+        let mut own = Vec::with_capacity(1 + scheme.len());
+        own.push((TRACEPARENT, traceparent));
+        own.extend(scheme);
+        let body = body.replay();
+        Signed { head, own, body }
     }
 }
 
@@ -87,20 +96,39 @@ impl Signer {
 pub fn sign_bytes(signer: &Signer, body: &[u8], stamp: Stamp<'_>) -> HeaderMap {
     let mut mac = signer.begin();
     mac.absorb(body);
-    let mut headers = HeaderMap::new();
-    signer.scheme.write(&mut headers, &mac, stamp);
-    headers
+    signer.scheme.fields(&mac, stamp).into_iter().collect()
 }
 
-/// A signed request: one attempt's worth of bytes that may be sent.
+/// A signed request: one attempt's worth of bytes that may be sent. It does not change on its way, so
+/// a connection that did not take it can give it back for another.
 #[derive(Debug)]
 pub struct Signed {
-    request: Request<ReplayBody>,
+    head: Rc<Head>,
+    /// What is this attempt's alone.
+    own: Vec<Field>,
+    body: ReplayBody,
 }
 
 impl Signed {
-    /// The request for the wire. Only `upstream` has a use for it.
-    pub(crate) fn into_request(self) -> Request<ReplayBody> {
-        self.request
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// Path and query.
+    pub fn path(&self) -> &PathAndQuery {
+        &self.head.path
+    }
+
+    /// Every field but those that say where the request goes and how long its body is: they are the
+    /// connection's to write.
+    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> + Clone {
+        let fields = self.head.fields.as_slice().iter().chain(&self.own);
+        fields.map(|(name, value)| (name, value))
+    }
+
+    /// The bytes that were signed.
+    pub fn body(&self) -> &ReplayBody {
+        &self.body
     }
 }

@@ -155,14 +155,6 @@ impl ReplayBody {
         let blocks = self.held.blocks.as_slice();
         blocks.get(self.next..).unwrap_or_default()
     }
-
-    /// A body of these bytes.
-    #[cfg(test)]
-    pub fn from_bytes(bytes: Bytes) -> Self {
-        let mut blocks = Blocks::default();
-        blocks.push(bytes, None);
-        blocks.finish(Reservation::nothing())
-    }
 }
 
 impl Body for ReplayBody {

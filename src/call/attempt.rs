@@ -118,10 +118,8 @@ impl Attempts<'_> {
             at: self.clock.now(),
         };
         record.attempt_started(started);
-        let signed = self
-            .tool
-            .signer
-            .sign(self.template.next(), self.body, stamp);
+        let (head, span) = (self.template.head(), self.template.next_span());
+        let signed = self.tool.signer.sign(head, span, self.body, stamp);
         let sent = self.pool.send(&self.tool.origin, signed, deadline).await;
         let took = started.elapsed();
         match sent {

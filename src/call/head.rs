@@ -1,13 +1,15 @@
 //! The head of an outbound request: the agent's, cleaned, with ours added.
 //!
-//! A [`Template`] is made once per call; every attempt sends a copy that differs in nothing but the
-//! trace span and what signing adds.
+//! A [`Template`] is made once per call; the attempts share it, and differ in nothing but the trace
+//! span and what signing adds.
+
+use std::rc::Rc;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::call::Refusal;
-use crate::headers::{self, TRACEPARENT, X_REQUEST_ID};
+use crate::headers::{EndToEnd, TRACEPARENT, X_REQUEST_ID};
 use crate::ids::{AgentId, RequestId};
 use crate::registry::Tool;
 use crate::sign::Head;
@@ -27,9 +29,9 @@ pub struct Addition {
 /// Everything about an attempt's head that is the same for all attempts of a call.
 #[derive(Debug)]
 pub(super) struct Template {
-    head: Head,
+    head: Rc<Head>,
     agent: HeaderValue,
-    trace: Option<TraceContext>,
+    trace: TraceContext,
 }
 
 impl Template {
@@ -41,49 +43,43 @@ impl Template {
     pub(super) fn new(
         tool: &Tool,
         agent: &AgentId,
+        request_id: &RequestId,
+        trace: TraceContext,
         method: Method,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         addition: &Addition,
     ) -> Result<Self, Refusal> {
-        let uri = Uri::from(target(tool, addition)?);
-        headers::remove_what_ends_here(&mut headers);
-        // Both are made anew for the upstream.
-        headers.remove(header::HOST);
-        headers.remove(header::CONTENT_LENGTH);
+        let path = target(tool, addition)?;
+        let is_replaced = |name: &HeaderName| {
+            *name == X_REQUEST_ID
+                || *name == TRACEPARENT
+                || (*name == TRACESTATE && !trace.keep_tracestate())
+                || tool.headers.iter().any(|(own, _)| own == name)
+        };
+        let mut fields = EndToEnd::of(headers, tool.headers.len() + 1, is_replaced);
         for (name, value) in &tool.headers {
-            headers.insert(name, value.clone());
+            fields.push(name.clone(), value.clone());
         }
+        fields.push(X_REQUEST_ID, request_id.to_header());
         Ok(Self {
-            head: Head {
+            head: Rc::new(Head {
                 method,
-                uri,
-                headers,
-            },
+                path,
+                fields,
+            }),
             agent: agent.to_header(),
-            trace: None,
+            trace,
         })
     }
 
-    pub(super) fn request_id(mut self, id: &RequestId) -> Self {
-        self.head.headers.insert(X_REQUEST_ID, id.to_header());
-        self
+    /// What the next attempt says like every other.
+    pub(super) fn head(&self) -> Rc<Head> {
+        Rc::clone(&self.head)
     }
 
-    pub(super) fn trace(mut self, trace: TraceContext) -> Self {
-        if !trace.keep_tracestate() {
-            self.head.headers.remove(TRACESTATE);
-        }
-        self.trace = Some(trace);
-        self
-    }
-
-    /// The head of the next attempt.
-    pub(super) fn next(&self) -> Head {
-        let mut head = self.head.clone();
-        if let Some(trace) = &self.trace {
-            head.headers.insert(TRACEPARENT, trace.next_span());
-        }
-        head
+    /// The span that the next attempt is.
+    pub(super) fn next_span(&self) -> HeaderValue {
+        self.trace.next_span()
     }
 
     /// Who calls, for the stamp.

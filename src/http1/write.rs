@@ -5,27 +5,29 @@
 
 use bytes::{BufMut as _, BytesMut};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 /// The chunk that ends a chunked body, with its empty trailer section. It follows the CRLF of the
 /// chunk before.
 pub const FINAL_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Writes a whole head of HTTP/1.1. The fields, `host` and the framing among them, are written as
-/// they are in the map.
-pub fn write_request_head(
+/// they come.
+pub fn write_request_head<'f, F>(
     out: &mut BytesMut,
     method: &Method,
     path: &PathAndQuery,
-    headers: &HeaderMap,
-) {
+    fields: F,
+) where
+    F: IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)> + Clone,
+{
     let path = path.as_str();
-    out.reserve(method.as_str().len() + path.len() + 16 + room_for(headers));
+    out.reserve(method.as_str().len() + path.len() + 16 + room_for(fields.clone()));
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(path.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    write_fields(out, headers);
+    write_fields(out, fields);
     write_head_end(out);
 }
 
@@ -91,16 +93,19 @@ fn write_digits(out: &mut BytesMut, mut number: u64, base: u64) {
     out.put_slice(&digits[start..]);
 }
 
-fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
-    for (name, value) in headers {
+fn write_fields<'f>(
+    out: &mut BytesMut,
+    fields: impl IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)>,
+) {
+    for (name, value) in fields {
         write_field(out, name, value.as_bytes());
     }
 }
 
 /// At least what the fields take: name, value, colon, space and line end.
-fn room_for(headers: &HeaderMap) -> usize {
-    let each = headers
-        .iter()
+fn room_for<'f>(fields: impl IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)>) -> usize {
+    let each = fields
+        .into_iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4);
     each.sum()
 }

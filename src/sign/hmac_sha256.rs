@@ -7,10 +7,11 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use sha2::Sha256;
 
 use crate::body::Absorb;
+use crate::headers::Field;
 use crate::ids::SecretId;
 use crate::secret::Secret;
 use crate::sign::Stamp;
@@ -79,13 +80,15 @@ impl Scheme {
     }
 
     // spec: SIG-1 SIG-2
-    pub(super) fn write(&self, headers: &mut HeaderMap, mac: &BodyMac, stamp: Stamp<'_>) {
-        headers.insert(SIGNATURE, hex_value(&mac.finish()));
-        headers.insert(ALGORITHM, ALGORITHM_VALUE);
-        headers.insert(TIMESTAMP, HeaderValue::from(stamp.at.unix_seconds()));
-        headers.insert(TOOL, stamp.tool.clone());
-        headers.insert(AGENT, stamp.agent.clone());
-        headers.insert(SECRET_ID, self.id.to_header());
+    pub(super) fn fields(&self, mac: &BodyMac, stamp: Stamp<'_>) -> [Field; 6] {
+        [
+            (SIGNATURE, hex_value(&mac.finish())),
+            (ALGORITHM, ALGORITHM_VALUE),
+            (TIMESTAMP, HeaderValue::from(stamp.at.unix_seconds())),
+            (TOOL, stamp.tool.clone()),
+            (AGENT, stamp.agent.clone()),
+            (SECRET_ID, self.id.to_header()),
+        ]
     }
 }
 

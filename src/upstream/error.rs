@@ -7,9 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Request;
-
-use crate::body::ReplayBody;
+use crate::sign::Signed;
 use crate::upstream::connect::ConnectError;
 use crate::upstream::framing::InvalidHead;
 use crate::upstream::h1::Http1Error;
@@ -42,7 +40,7 @@ pub enum FailureKind {
 /// Why a connection has no answer to a request.
 pub(super) enum Unanswered {
     /// The peer cannot have a byte of the request, which is given back as it was.
-    HandedBack(Box<Request<ReplayBody>>, SendError),
+    HandedBack(Box<Signed>, SendError),
     /// The attempt is over.
     Failed(SendError),
 }

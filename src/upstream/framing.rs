@@ -4,13 +4,13 @@
 //! The head that is passed on never contradicts the body that follows it. Over HTTP/1.1 the codec
 //! sees to that; over HTTP/2 hyper decodes and this file checks the head.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme, Uri};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Body as _;
 
 use crate::body::ReplayBody;
-use crate::registry::Origin;
+use crate::sign::Signed;
 
 /// Largest head of an answer in bytes, as for a request's.
 pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -30,49 +30,38 @@ pub(super) enum InvalidHead {
     ContentLength,
 }
 
-/// States the body's length in the head. The length is ours to say: it is the length of the bytes
-/// that were signed, whatever the agent's head claimed.
+/// What a request's head says about the length of its body. That is ours to say: it is the length of
+/// the bytes that were signed, whatever the agent's head claimed.
 // spec: BODY-1
-pub(super) fn state_length(request: &mut Request<ReplayBody>) {
-    let length = request.body().size_hint().lower();
+pub(super) fn stated_length(method: &Method, length: u64) -> Option<HeaderValue> {
     let wants_zero = !matches!(
-        *request.method(),
+        *method,
         Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
     );
-    let headers = request.headers_mut();
-    headers.remove(TRANSFER_ENCODING);
-    if length > 0 || wants_zero {
-        // An empty POST without a length is refused by some servers with 411.
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    } else {
-        headers.remove(CONTENT_LENGTH);
-    }
+    // An empty POST without a length is refused by some servers with 411.
+    (length > 0 || wants_zero).then(|| HeaderValue::from(length))
 }
 
-/// Addresses the request the way HTTP/1.1 does: path in the request line, host in a field.
-pub(super) fn address_http1(request: &mut Request<ReplayBody>, origin: &Origin) {
-    if request.uri().scheme().is_some() {
-        *request.uri_mut() = Uri::from(path_of(request.uri()));
-    }
-    let host = origin.authority().clone();
-    request.headers_mut().insert(HOST, host);
-}
-
-/// Addresses the request the way HTTP/2 does: everything in pseudo-header fields.
-pub(super) fn address_http2(request: &mut Request<ReplayBody>, authority: &Authority) {
-    request.headers_mut().remove(HOST);
+/// The request as HTTP/2 has it: it is addressed in pseudo-header fields.
+pub(super) fn http2_request(signed: &Signed, authority: &Authority) -> Request<ReplayBody> {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTPS);
     parts.authority = Some(authority.clone());
-    parts.path_and_query = Some(path_of(request.uri()));
+    parts.path_and_query = Some(signed.path().clone());
+    let body = signed.body().clone();
+    let length = stated_length(signed.method(), body.size_hint().lower());
+    let mut request = Request::new(body);
+    *request.method_mut() = signed.method().clone();
     *request.uri_mut() =
         Uri::from_parts(parts).expect("scheme, authority and path together are a complete URI");
-}
-
-fn path_of(uri: &Uri) -> PathAndQuery {
-    uri.path_and_query()
-        .cloned()
-        .unwrap_or_else(|| PathAndQuery::from_static("/"))
+    let headers = request.headers_mut();
+    for (name, value) in signed.fields() {
+        headers.append(name, value.clone());
+    }
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+    request
 }
 
 /// Checks the head of an answer over HTTP/2 and leaves one length in it at most. Where its body
@@ -119,34 +108,23 @@ fn parse_length(value: &HeaderValue) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-
-    fn length_of(method: Method, body: &'static str) -> Option<String> {
-        let mut request = Request::new(ReplayBody::from_bytes(Bytes::from_static(body.as_bytes())));
-        *request.method_mut() = method;
-        let stale = [(CONTENT_LENGTH, "999"), (TRANSFER_ENCODING, "chunked")];
-        for (name, value) in stale {
-            request
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
-        }
-        state_length(&mut request);
-        assert!(!request.headers().contains_key(TRANSFER_ENCODING));
-        let length = request.headers().get(CONTENT_LENGTH)?;
-        Some(length.to_str().unwrap().to_owned())
-    }
 
     // spec: BODY-1
     #[test]
-    fn the_stated_length_is_the_length_of_the_signed_bytes() {
-        assert_eq!(length_of(Method::POST, "12345").as_deref(), Some("5"));
-        assert_eq!(length_of(Method::POST, "").as_deref(), Some("0"));
-        assert_eq!(length_of(Method::PUT, "").as_deref(), Some("0"));
-        assert_eq!(length_of(Method::GET, ""), None);
-        assert_eq!(length_of(Method::GET, "1").as_deref(), Some("1"));
-        assert_eq!(length_of(Method::DELETE, ""), None);
+    fn an_empty_body_has_a_length_where_one_is_expected() {
+        for (method, length, expected) in [
+            (Method::POST, 5, Some("5")),
+            (Method::POST, 0, Some("0")),
+            (Method::PUT, 0, Some("0")),
+            (Method::GET, 0, None),
+            (Method::GET, 1, Some("1")),
+            (Method::DELETE, 0, None),
+        ] {
+            let stated = stated_length(&method, length);
+            let stated = stated.as_ref().map(|value| value.to_str().unwrap());
+            assert_eq!(stated, expected, "{method} {length}");
+        }
     }
 
     // spec: FRAME-1

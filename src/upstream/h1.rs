@@ -17,12 +17,12 @@ use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use http::{Request, Response};
+use http::{HeaderValue, Response};
 use tokio::io::ReadBuf;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use crate::body::ReplayBody;
+use crate::sign::Signed;
 use crate::upstream::connect::Io;
 use crate::upstream::error::{Seen, SendError, Unanswered};
 use crate::upstream::h1::exchange::Exchange;
@@ -81,14 +81,15 @@ impl H1 {
         }
     }
 
-    /// Sends one request and waits for the head of its answer, at most until `deadline`. The body
-    /// keeps the connection and brings it `home` in the end.
+    /// Sends one request to `host` and waits for the head of its answer, at most until `deadline`.
+    /// The body keeps the connection and brings it `home` in the end.
     ///
     /// Dropping the future cuts the connection.
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
         mut self,
-        request: Request<ReplayBody>,
+        request: Signed,
+        host: &HeaderValue,
         home: Home,
         deadline: Instant,
     ) -> Result<Response<Http1Body>, Unanswered> {
@@ -97,7 +98,7 @@ impl H1 {
             return Err(Unanswered::HandedBack(Box::new(request), why));
         }
         self.is_between = false;
-        let mut exchange = Exchange::new(self, request);
+        let mut exchange = Exchange::new(self, request, host);
         match timeout_at(deadline, poll_fn(|cx| exchange.poll_head(cx))).await {
             Ok(Ok(head)) => Ok(exchange.answered(head, home)),
             Ok(Err(why)) => Err(exchange.failed(why)),

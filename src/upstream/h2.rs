@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::ReplayBody;
+use crate::sign::Signed;
 use crate::upstream::connect::Io;
 use crate::upstream::error::{Seen, SendError, Unanswered};
 use crate::upstream::framing::{self, MAX_HEAD_BYTES};
@@ -124,11 +125,12 @@ impl H2 {
     }
 }
 
-fn unanswered(mut error: TrySendError<Request<ReplayBody>>) -> Unanswered {
+fn unanswered(mut error: TrySendError<Request<ReplayBody>>, signed: Signed) -> Unanswered {
+    // What hyper returns to us it has not touched.
     match error.take_message() {
-        Some(request) => {
+        Some(_) => {
             let why = SendError::http2_untouched(error.into_error());
-            Unanswered::HandedBack(Box::new(request), why)
+            Unanswered::HandedBack(Box::new(signed), why)
         }
         None => Unanswered::Failed(SendError::http2(error.into_error())),
     }
@@ -150,11 +152,11 @@ impl Stream {
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
         self,
-        mut request: Request<ReplayBody>,
+        signed: Signed,
         deadline: Instant,
     ) -> Result<Response<Http2Body>, Unanswered> {
         let connection = &*self.0;
-        framing::address_http2(&mut request, &connection.authority);
+        let request = framing::http2_request(&signed, &connection.authority);
         let mut sender = connection.sender.clone();
         let sent = timeout_at(deadline, sender.try_send_request(request)).await;
         let Ok(sent) = sent else {
@@ -163,7 +165,7 @@ impl Stream {
             connection.retired.set(true);
             return Err(Unanswered::Failed(SendError::deadline(Seen::MaybeSeen)));
         };
-        let mut answer = sent.map_err(unanswered)?;
+        let mut answer = sent.map_err(|error| unanswered(error, signed))?;
         framing::check_http2_answer(&mut answer)
             .map_err(|invalid| Unanswered::Failed(SendError::head(invalid)))?;
         Ok(answer.map(|incoming| Http2Body::new(incoming, self)))

@@ -8,16 +8,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use tokio::time::{Instant, timeout_at};
 
-use crate::body::ReplayBody;
 use crate::registry::Origin;
 use crate::sign::Signed;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::connect::Connect;
 use crate::upstream::error::{Seen, SendError, Unanswered};
-use crate::upstream::framing;
 use crate::upstream::open::Opener;
 use crate::upstream::shelf::{Keeping, PoolGauges};
 use crate::upstream::stock::{Stock, Wire};
@@ -92,8 +90,7 @@ impl Pool {
         signed: Signed,
         deadline: Instant,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        let mut request = signed.into_request();
-        framing::state_length(&mut request);
+        let mut request = signed;
         for _ in 0..MAX_DEAD {
             let Some(wire) = self.stock.pooled(origin) else {
                 break;
@@ -119,14 +116,14 @@ impl Pool {
         &self,
         origin: &Arc<Origin>,
         wire: Wire,
-        mut request: Request<ReplayBody>,
+        request: Signed,
         deadline: Instant,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         match wire {
             Wire::Http1(connection) => {
-                framing::address_http1(&mut request, origin);
                 let home = self.stock.home(origin);
-                let answer = connection.send(request, home, deadline).await?;
+                let host = origin.authority();
+                let answer = connection.send(request, host, home, deadline).await?;
                 Ok(answer.map(UpstreamBody::http1))
             }
             Wire::Http2(stream) => {

@@ -33,6 +33,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::body::{BodyLimits, BufferedBytes, Captured};
 use crate::clock::Timestamp;
+use crate::headers::EndToEnd;
 use crate::registry::{AuthSpec, Origin, TlsSpec, Tool, ToolSpec};
 use crate::secret::Secret;
 use crate::sign::{Head, Signed, Signer, Stamp};
@@ -81,17 +82,18 @@ where
         buffered: BufferedBytes::new(1 << 20),
     };
     let body = Captured::read(body, &limits, signer.begin()).await.unwrap();
-    let head = Head {
+    let head = Rc::new(Head {
         method,
-        uri: "/hook?x=1".parse().unwrap(),
-        headers: http::HeaderMap::new(),
-    };
+        path: "/hook?x=1".parse().unwrap(),
+        fields: EndToEnd::default(),
+    });
+    let traceparent = http::HeaderValue::from_static("");
     let stamp = Stamp {
         tool: &http::HeaderValue::from_static("tool"),
         agent: &http::HeaderValue::from_static("agent"),
         at: Timestamp::from_unix_millis(1_705_322_400_000),
     };
-    signer.sign(head, &body, stamp)
+    signer.sign(head, traceparent, &body, stamp)
 }
 
 /// What the next attempts to connect come to; `Accept` over HTTP/1.1 when nothing is planned.

@@ -5,10 +5,10 @@
 
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{HeaderValue, Response};
 
-use crate::body::ReplayBody;
 use crate::http1::ResponseHead;
+use crate::sign::Signed;
 use crate::upstream::error::{Seen, SendError, Unanswered};
 use crate::upstream::h1::H1;
 use crate::upstream::h1::body::Http1Body;
@@ -28,8 +28,8 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(connection: H1, request: Request<ReplayBody>) -> Self {
-        let outgoing = Outgoing::new(request, connection.is_encrypted);
+    pub(super) fn new(connection: H1, request: Signed, host: &HeaderValue) -> Self {
+        let outgoing = Outgoing::new(request, host, connection.is_encrypted);
         Self {
             connection,
             outgoing,

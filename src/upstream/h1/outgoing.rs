@@ -5,16 +5,19 @@
 //! elsewhere.
 
 use std::io::{self, IoSlice};
+use std::iter;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use http::Request;
-use http::uri::PathAndQuery;
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, HOST};
+use hyper::body::Body as _;
 
-use crate::body::ReplayBody;
 use crate::http1;
+use crate::sign::Signed;
 use crate::upstream::connect::Io;
+use crate::upstream::framing::stated_length;
 
 /// Pieces that one write hands to the kernel: a head and 15 blocks are nearly 1 MiB, more than a
 /// socket takes at once.
@@ -22,7 +25,7 @@ const MOST_SLICES: usize = 16;
 
 /// A request and how much of it has been taken.
 pub(super) struct Outgoing {
-    request: Request<ReplayBody>,
+    request: Signed,
     head: BytesMut,
     /// The first part that has not been taken whole. Part 0 is the head, the body's blocks follow.
     part: usize,
@@ -44,11 +47,14 @@ enum State {
 }
 
 impl Outgoing {
-    pub(super) fn new(request: Request<ReplayBody>, is_encrypted: bool) -> Self {
+    /// The head says which `host` it is for and how long the body is, and otherwise what was signed.
+    pub(super) fn new(request: Signed, host: &HeaderValue, is_encrypted: bool) -> Self {
+        let length = stated_length(request.method(), request.body().size_hint().lower());
+        let fields = iter::once((&HOST, host))
+            .chain(request.fields())
+            .chain(length.as_ref().map(|length| (&CONTENT_LENGTH, length)));
         let mut head = BytesMut::new();
-        let root = PathAndQuery::from_static("/");
-        let path = request.uri().path_and_query().unwrap_or(&root);
-        http1::write_request_head(&mut head, request.method(), path, request.headers());
+        http1::write_request_head(&mut head, request.method(), request.path(), fields);
         Self {
             request,
             head,
@@ -71,11 +77,11 @@ impl Outgoing {
         self.state == State::Whole
     }
 
-    pub(super) fn request(&self) -> &Request<ReplayBody> {
+    pub(super) fn request(&self) -> &Signed {
         &self.request
     }
 
-    pub(super) fn into_request(self) -> Request<ReplayBody> {
+    pub(super) fn into_request(self) -> Signed {
         self.request
     }
 

@@ -16,12 +16,10 @@ fn got() -> Reached {
     Reached::new(GET, b"")
 }
 
-/// The first field is `Host`; the last one takes its place when it is taken out.
+/// All but the first field, which is `Host`.
 fn hundred() -> Reached {
-    let others = (1..99).map(|n| format!("x-{n}"));
-    others.fold(got().field("x-99", "1"), |reached, name| {
-        reached.field(&name, "1")
-    })
+    let others = (1..=99).map(|n| format!("x-{n}"));
+    others.fold(got(), |reached, name| reached.field(&name, "1"))
 }
 
 /// A request of these fields with the body `hello`, and one more field that should pass.
@@ -135,7 +133,7 @@ pub fn passing_fields() -> Vec<Case> {
         fields("a forged signature with underscores", "X_OnceOnly_Signature: 00\r\nX-OnceOnly_Signature: 11\r\nx_onceonly-signature: 22\r\n", &[]),
         fields("a forged timestamp", "X-ONCEONLY-TIMESTAMP: 1\r\n", &[]),
         fields("a forged field of ours that does not exist", "X-OnceOnly-New: 1\r\nX-Countersign-New: 1\r\nX_Countersign_New: 1\r\n", &[]),
-        fields("a field that only begins like ours", "X-OnceOnly: 1\r\nX-Countersigned: 1\r\n", &[("x-countersigned", "1"), ("x-onceonly", "1")]),
+        fields("a field that only begins like ours", "X-OnceOnly: 1\r\nX-Countersigned: 1\r\n", &[("x-onceonly", "1"), ("x-countersigned", "1")]),
         fields("an upgrade to a WebSocket", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", &[("sec-websocket-version", "13")]),
         fields("an upgrade to HTTP/2", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", &[]),
         fields("what belongs to the connection", "Keep-Alive: timeout=5\r\nTE: trailers\r\nTrailer: X-Later\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\n", &[]),
