@@ -4,6 +4,7 @@
 //! from tripling the load on something that is struggling already.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,57 +23,58 @@ const ONE_RETRY: u64 = 1_000;
 // spec: RETRY-3
 #[derive(Debug)]
 pub struct RetryBudget {
-    /// Guards the balance; held for a few arithmetic operations.
-    balance: Mutex<Balance>,
-}
-
-#[derive(Debug)]
-struct Balance {
-    credit: u64,
-    refilled: Instant,
+    /// Every call of every worker adds to it, so it has no lock.
+    credit: AtomicU64,
+    /// Up to when time has been credited. Held for a few arithmetic operations, by retries alone.
+    refilled: Mutex<Instant>,
 }
 
 impl RetryBudget {
     /// A budget with one second's worth in it.
     pub fn new() -> Self {
-        let balance = Balance {
-            credit: 1_000 * PER_MILLISECOND,
-            refilled: Instant::now(),
-        };
         Self {
-            balance: Mutex::new(balance),
+            credit: AtomicU64::new(1_000 * PER_MILLISECOND),
+            refilled: Mutex::new(Instant::now()),
         }
     }
 
     /// Notes a call, which earns a share of a retry.
     pub fn deposit(&self) {
-        self.with(|balance| balance.credit = (balance.credit + PER_CALL).min(CAPACITY));
+        self.earn(PER_CALL);
     }
 
     /// Takes one retry out; false when there is none left.
     pub fn withdraw(&self) -> bool {
-        self.with(|balance| {
-            let now = Instant::now();
-            // Whole milliseconds only; the rest is kept for the next look.
-            let elapsed = Duration::from_millis((now - balance.refilled).as_millis() as u64);
-            balance.refilled += elapsed;
-            let earned = (elapsed.as_millis() as u64).saturating_mul(PER_MILLISECOND);
-            balance.credit = balance.credit.saturating_add(earned).min(CAPACITY);
-            let granted = balance.credit >= ONE_RETRY;
-            if granted {
-                balance.credit -= ONE_RETRY;
-            }
-            granted
-        })
+        self.earn(self.elapsed_millis().saturating_mul(PER_MILLISECOND));
+        self.change(|credit| credit.checked_sub(ONE_RETRY))
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut Balance) -> T) -> T {
-        // Arithmetic cannot leave the balance half changed, so a poisoned lock is still good.
-        let mut balance = self
-            .balance
+    fn earn(&self, earned: u64) {
+        // A full budget, which is what a tool without retries has, is not written to.
+        self.change(|credit| {
+            (credit < CAPACITY).then(|| credit.saturating_add(earned).min(CAPACITY))
+        });
+    }
+
+    /// False where `change` says that nothing changes.
+    fn change(&self, change: impl FnMut(u64) -> Option<u64>) -> bool {
+        self.credit
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
+            .is_ok()
+    }
+
+    /// Whole milliseconds since the last look; the rest is kept for the next one.
+    fn elapsed_millis(&self) -> u64 {
+        // One assignment cannot be left half done, so a poisoned lock still holds a time.
+        let mut refilled = self
+            .refilled
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        change(&mut balance)
+        let elapsed = Instant::now()
+            .saturating_duration_since(*refilled)
+            .as_millis() as u64;
+        *refilled += Duration::from_millis(elapsed);
+        elapsed
     }
 }
 
