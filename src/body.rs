@@ -6,12 +6,14 @@
 mod blocks;
 mod limits;
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
-use tokio::time::Instant;
 
 use blocks::Blocks;
 
@@ -72,12 +74,16 @@ impl<D: Absorb> Captured<D> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let deadline = Instant::now() + limits.timeout;
-        tokio::time::timeout_at(deadline, Self::read_untimed(body, limits, digest))
+        let timeout = limits.timeout;
+        let mut reading = pin!(Self::read_untimed(body, limits, digest));
+        // Most bodies are there with their heads, and need no timer.
+        let first = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
+        if let Poll::Ready(captured) = first {
+            return captured;
+        }
+        tokio::time::timeout(timeout, reading)
             .await
-            .unwrap_or(Err(CaptureError::TimedOut {
-                timeout: limits.timeout,
-            }))
+            .unwrap_or(Err(CaptureError::TimedOut { timeout }))
     }
 
     async fn read_untimed<B>(
