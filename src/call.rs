@@ -208,3 +208,35 @@ async fn place(
         .map(Some)
         .map_err(|_| Refusal::Overloaded(Overload::Concurrency))
 }
+
+/// A call's first attempt, signed, without the engine around it.
+///
+/// # Errors
+/// When no URL comes of the call.
+#[cfg(feature = "test-support")]
+pub fn first_attempt(
+    tool: &Tool,
+    agent: &AgentId,
+    headers: http::HeaderMap,
+    request_id: &RequestId,
+    body: &Captured<crate::sign::BodyMac>,
+    at: crate::clock::Timestamp,
+) -> Result<crate::sign::Signed, Refusal> {
+    let (trace, addition) = (TraceContext::child_of(&headers), Addition::default());
+    let template = head::Template::new(
+        tool,
+        agent,
+        request_id,
+        trace,
+        Method::POST,
+        headers,
+        &addition,
+    )?;
+    let stamp = crate::sign::Stamp {
+        tool: &tool.name_header,
+        agent: template.agent(),
+        at,
+    };
+    let signer = &tool.signer;
+    Ok(signer.sign(template.head(), template.next_span(), body, stamp))
+}

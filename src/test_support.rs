@@ -1,11 +1,13 @@
 //! What unit tests, `tests/it` and benches share: a world in memory whose time can be paused, tools
 //! that misbehave on demand, and the real binary as a child process.
 
+pub mod bench;
 pub mod client;
 mod fake_network;
 pub mod fake_tool;
 pub mod fuzz;
 pub mod http1;
+pub mod load;
 mod pieces;
 pub mod process;
 pub mod python;
