@@ -187,6 +187,8 @@ fn two_agents_do_not_get_each_others_answers() {
     first.send(b"GET /tools/t?first HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let answer = first.answer(false).unwrap().expect("an answer");
     assert_eq!(answer.body, Body::Whole(b"hello".to_vec()));
+    // What comes after the second request would be its answer.
+    stage.upstream.has_played();
     second.send(b"GET /tools/t?second HTTP/1.1\r\nHost: localhost\r\n\r\n");
     expect_echo(&mut second, &Reached::new("GET /v1/t?second HTTP/1.1", b"")).unwrap();
     stage.goes_on().unwrap();
