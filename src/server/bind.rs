@@ -90,9 +90,12 @@ fn share(socket: UnixListener, count: usize) -> io::Result<Vec<Listener>> {
 
 /// `SO_REUSEPORT` lets every worker have its own socket, so that no connection crosses threads. It
 /// would also let another process of the same user join in unnoticed and take a share of the calls,
-/// so the address has to be free without it first.
+/// so the address has to be free without it first. That is tried without listening: a client that
+/// came in between would be reset.
 fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
-    drop(TcpListener::bind(address)?);
+    let alone = tcp_socket(address)?;
+    alone.bind(&address.into())?;
+    drop(alone);
     let first = bind_shared(address)?;
     let address = first.local_addr()?;
     let more = (1..count).map(|_| bind_shared(address));
@@ -100,17 +103,20 @@ fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
 }
 
 fn bind_shared(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
+    let socket = tcp_socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Connections of a process that has just ended do not keep its address from the next one.
+fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
