@@ -18,7 +18,7 @@ pub use body::{BodyDecoder, Decoded};
 pub use host::parse_host;
 pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};
-pub use scan::HeadScan;
+pub use scan::{HeadScan, ScannedHead};
 pub use write::{
     FINAL_CHUNK, write_chunk_size, write_field, write_head_end, write_number, write_request_head,
     write_response_head,

@@ -1,48 +1,37 @@
 //! Header fields, and what they say about the message's framing and the connection's future.
 
-use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
-use crate::http1::{Fault, HeadLimits, MOST_FIELDS};
+use crate::http1::scan::Lines;
+use crate::http1::{Fault, ScannedHead};
 
-/// Reads the lines of `block`, a part of `head`, up to and including the empty one.
+/// Reads `lines`, those of `head` behind its first one.
 ///
-/// Values are slices of `head` and keep it alive; nothing is copied but names that have no constant.
-/// There is room for `more` fields that whoever passes the head on adds, because a map that grows is
-/// built anew.
-pub(super) fn parse(
-    head: &Bytes,
-    block: &[u8],
-    limits: &HeadLimits,
-    more: usize,
-) -> Result<HeaderMap, Fault> {
+/// Values are slices of the head and keep it alive; nothing is copied but names that have no
+/// constant. There is room for `more` fields that whoever passes the head on adds, because a map
+/// that grows is built anew.
+pub(super) fn parse(head: &ScannedHead, lines: Lines<'_>, more: usize) -> Result<HeaderMap, Fault> {
     const NAME: Fault = Fault::Malformed("a field's name is not a token followed by a colon");
     const VALUE: Fault = Fault::Malformed("a field's value holds a control character");
-    const LINES: Fault = Fault::Malformed("the head is not complete");
-    let mut slots = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let room = &mut slots[..limits.max_fields.min(MOST_FIELDS)];
-    let fields = match httparse::parse_headers(block, room) {
-        Ok(httparse::Status::Complete((length, fields))) if length == block.len() => fields,
-        Ok(httparse::Status::Complete(_) | httparse::Status::Partial) => return Err(LINES),
-        Err(httparse::Error::TooManyHeaders) => return Err(Fault::TooManyFields),
-        Err(httparse::Error::HeaderName) => return Err(NAME),
-        Err(httparse::Error::HeaderValue) => return Err(VALUE),
-        Err(
-            httparse::Error::NewLine
-            | httparse::Error::Status
-            | httparse::Error::Token
-            | httparse::Error::Version,
-        ) => return Err(LINES),
-    };
-    let mut headers = HeaderMap::with_capacity(fields.len() + more);
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| NAME)?;
-        let value = head.slice_ref(field.value);
+    let mut headers = HeaderMap::with_capacity(head.fields() + more);
+    for line in lines {
+        let colon = line.iter().position(|byte| *byte == b':').ok_or(NAME)?;
+        let (name, value) = line.split_at(colon);
+        let name = HeaderName::from_bytes(name).map_err(|_| NAME)?;
+        let value = head.bytes().slice_ref(trim(&value[1..]));
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| VALUE)?;
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+/// Without the white space around a value (RFC 9110, 5.5), which is of two kinds only.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// Whether the body is chunked.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::http1::{Fault, Framing, HeadLimits, HeadScan, fields, parse_host};
+use crate::http1::{Fault, Framing, ScannedHead, fields, parse_host};
 
 /// What a request's head says.
 #[derive(Clone, Debug)]
@@ -25,16 +25,16 @@ pub struct RequestHead {
     pub expects_continue: bool,
 }
 
-/// Reads a complete head, as long as [`HeadScan::find`] said it is.
+/// Reads a head.
 ///
 /// # Errors
 /// When it has no reading, or more than one.
 // spec: FRAME-1
-pub fn parse_request(head: Bytes, limits: &HeadLimits) -> Result<RequestHead, Fault> {
+pub fn parse_request(head: &ScannedHead) -> Result<RequestHead, Fault> {
     const LINE: Fault =
         Fault::Malformed("the first line is not method, target and version, one space apart");
-    let (line, block) = split_head(&head, limits)?;
-    let mut words = line.split(|byte| *byte == b' ');
+    let mut lines = head.lines();
+    let mut words = lines.next().ok_or(LINE)?.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
     else {
@@ -43,8 +43,8 @@ pub fn parse_request(head: Bytes, limits: &HeadLimits) -> Result<RequestHead, Fa
     let version = parse_version(version)?;
     let method =
         Method::from_bytes(method).map_err(|_| Fault::Malformed("the method is not a token"))?;
-    let uri = parse_target(&method, head.slice_ref(target))?;
-    let headers = fields::parse(&head, block, limits, 0)?;
+    let uri = parse_target(&method, head.bytes().slice_ref(target))?;
+    let headers = fields::parse(head, lines, 0)?;
     check_host(version, &headers)?;
     let framing = framing_of(version, &headers)?;
     Ok(RequestHead {
@@ -58,29 +58,6 @@ pub fn parse_request(head: Bytes, limits: &HeadLimits) -> Result<RequestHead, Fa
         headers,
         framing,
     })
-}
-
-/// The first line without its end, and the lines of fields with theirs.
-pub(super) fn split_head<'head>(
-    head: &'head [u8],
-    limits: &HeadLimits,
-) -> Result<(&'head [u8], &'head [u8]), Fault> {
-    const INCOMPLETE: Fault = Fault::Malformed("the head is not complete");
-    // The tokens below are looked for by code that is lenient about line ends. That the head has
-    // been scanned is therefore made sure of here and not left to whoever calls.
-    if HeadScan::default().find(head, limits)? != Some(head.len()) {
-        return Err(INCOMPLETE);
-    }
-    let start = head
-        .iter()
-        .position(|byte| !matches!(byte, b'\r' | b'\n'))
-        .ok_or(INCOMPLETE)?;
-    let lines = &head[start..];
-    let end = lines
-        .iter()
-        .position(|byte| *byte == b'\r')
-        .ok_or(INCOMPLETE)?;
-    Ok((&lines[..end], &lines[end + 2..]))
 }
 
 pub(super) fn parse_version(text: &[u8]) -> Result<Version, Fault> {

@@ -1,11 +1,10 @@
 //! An answer's head: its status, and where its body ends.
 
-use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-use crate::http1::request::{parse_version, split_head};
-use crate::http1::{Fault, Framing, HeadLimits, fields};
+use crate::http1::request::parse_version;
+use crate::http1::{Fault, Framing, ScannedHead, fields};
 
 /// What an answer's head says. The reason phrase is for people and is dropped.
 #[derive(Clone, Debug)]
@@ -23,23 +22,18 @@ pub struct ResponseHead {
 /// What an answer gets on its way to an agent: which call it answers, and after how many attempts.
 const ROOM: usize = 2;
 
-/// Reads a complete head, as long as [`HeadScan::find`](crate::http1::HeadScan::find) said it is, of
-/// the answer to a request of this method.
+/// Reads the head of the answer to a request of this method.
 ///
 /// # Errors
 /// When it has no reading, or more than one. The connection is of no use then.
 // spec: FRAME-1
-pub fn parse_response(
-    head: Bytes,
-    method: &Method,
-    limits: &HeadLimits,
-) -> Result<ResponseHead, Fault> {
-    let (line, block) = split_head(&head, limits)?;
-    if head.first() == Some(&b'\r') {
+pub fn parse_response(head: &ScannedHead, method: &Method) -> Result<ResponseHead, Fault> {
+    if head.has_empty_lines_before() {
         return Err(Fault::Malformed("there is an empty line before the answer"));
     }
-    let (version, status) = parse_status_line(line)?;
-    let mut headers = fields::parse(&head, block, limits, ROOM)?;
+    let mut lines = head.lines();
+    let (version, status) = parse_status_line(lines.next().unwrap_or_default())?;
+    let mut headers = fields::parse(head, lines, ROOM)?;
     let stated = stated_body(version, &mut headers)?;
     let has_no_body = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)

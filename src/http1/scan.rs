@@ -2,9 +2,13 @@
 //!
 //! The scan is the strict part of the grammar of lines: they end in CRLF, they are not folded, and
 //! no control character is among them. A fault is told at its first byte, so nobody waits for the
-//! end of a head that cannot become one. What the lines say is the parsers' business.
+//! end of a head that cannot become one. A [`ScannedHead`] is the proof that a head has passed, so
+//! the parsers take nothing else and do not look at its lines' ends again. What the lines say is
+//! their business.
 
-use crate::http1::{Fault, HeadLimits};
+use bytes::{Bytes, BytesMut};
+
+use crate::http1::{Fault, HeadLimits, MOST_FIELDS};
 
 /// Empty lines that may stand before a request (RFC 9112, 2.2): some clients of old end a body with
 /// one that they do not count.
@@ -24,6 +28,8 @@ pub struct HeadScan {
     place: Place,
     empty_lines: u8,
     fields: usize,
+    /// What was wrong. Bytes that come later cannot put it right.
+    fault: Option<Fault>,
 }
 
 /// Where in the grammar of lines the next byte is.
@@ -44,16 +50,92 @@ enum Place {
     EndCr,
 }
 
+/// A whole head whose lines are what they have to be: only [`HeadScan::take`] makes one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ScannedHead {
+    bytes: Bytes,
+    /// Where its first line begins.
+    start: usize,
+    fields: usize,
+}
+
+impl ScannedHead {
+    /// All of it, empty lines before it and the one at its end included.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether empty lines stand before it.
+    pub(super) fn has_empty_lines_before(&self) -> bool {
+        self.start > 0
+    }
+
+    /// How many lines follow the first one.
+    pub(super) fn fields(&self) -> usize {
+        self.fields
+    }
+
+    /// Its lines without their ends, the empty one not included.
+    pub(super) fn lines(&self) -> Lines<'_> {
+        Lines {
+            rest: &self.bytes[self.start..],
+        }
+    }
+}
+
+/// The lines of a scanned head.
+pub(super) struct Lines<'head> {
+    rest: &'head [u8],
+}
+
+impl<'head> Iterator for Lines<'head> {
+    type Item = &'head [u8];
+
+    fn next(&mut self) -> Option<&'head [u8]> {
+        let mut end = ordinary(self.rest);
+        while self.rest.get(end) == Some(&b'\t') {
+            end += 1;
+            end += ordinary(&self.rest[end..]);
+        }
+        let (line, rest) = self.rest.split_at(end);
+        self.rest = rest.strip_prefix(b"\r\n")?;
+        (!line.is_empty()).then_some(line)
+    }
+}
+
 impl HeadScan {
-    /// The length of the head that `buf` begins with, its empty line included, or `None` when the
-    /// rest of it has not arrived. `buf` has to begin with what it was at the call before.
+    /// Takes the head that `buf` begins with off it, or nothing when the rest of the head has not
+    /// arrived. `buf` has to begin with what it was at the call before.
     ///
-    /// After a head was found the scan is as new.
+    /// After a head was taken the scan is as new.
     ///
     /// # Errors
-    /// At the first byte that cannot be part of a head, or that passes a limit.
+    /// At the first byte that cannot be part of a head, or that passes a limit; every further call
+    /// says the same.
     // spec: FRAME-1 BODY-1
-    pub fn find(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Fault> {
+    pub fn take(
+        &mut self,
+        buf: &mut BytesMut,
+        limits: &HeadLimits,
+    ) -> Result<Option<ScannedHead>, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let found = self.find(buf, limits);
+        self.fault = found.err();
+        let Some(length) = found? else {
+            return Ok(None);
+        };
+        let passed = std::mem::take(self);
+        Ok(Some(ScannedHead {
+            bytes: buf.split_to(length).freeze(),
+            start: usize::from(passed.empty_lines) * "\r\n".len(),
+            fields: passed.fields,
+        }))
+    }
+
+    /// The length of the head that `buf` begins with, its empty line included.
+    fn find(&mut self, buf: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Fault> {
         let seen = &buf[..buf.len().min(limits.max_bytes)];
         loop {
             if self.place == Place::Line {
@@ -64,7 +146,7 @@ impl HeadScan {
             };
             self.at += 1;
             if self.step(byte, limits)? {
-                return Ok(Some(std::mem::take(self).at));
+                return Ok(Some(self.at));
             }
         }
         if buf.len() >= limits.max_bytes {
@@ -94,7 +176,7 @@ impl HeadScan {
             (_, byte) if is_control(byte) => return Err(CONTROL),
             (Place::NextLine, _) => {
                 self.fields += 1;
-                if self.fields > limits.max_fields {
+                if self.fields > limits.max_fields.min(MOST_FIELDS) {
                     return Err(Fault::TooManyFields);
                 }
                 Place::Line
@@ -105,10 +187,31 @@ impl HeadScan {
     }
 }
 
-/// How many bytes from here on are neither a line's end nor a fault.
+/// How many bytes from here on are no control characters at all.
 fn ordinary(bytes: &[u8]) -> usize {
-    let special = bytes.iter().position(|byte| is_control(*byte));
-    special.unwrap_or(bytes.len())
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let found = first_control(*word);
+        if found < word.len() {
+            return index * word.len() + found;
+        }
+    }
+    let last = rest.iter().position(u8::is_ascii_control);
+    bytes.len() - rest.len() + last.unwrap_or(rest.len())
+}
+
+/// Where in these eight bytes the first control character is; 8 where there is none.
+///
+/// Heads are most of what is read of a small call, so all eight are compared at once: subtracting
+/// borrows from a byte's highest bit where the byte is less. A borrow can reach the bytes behind
+/// that one, which is why only the first is told.
+fn first_control(bytes: [u8; 8]) -> usize {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = EACH << 7;
+    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word & HIGHEST;
+    let word = u64::from_le_bytes(bytes);
+    let is_delete = less(word ^ (EACH * 0x7f), 1);
+    ((less(word, b' ') | is_delete).trailing_zeros() / 8) as usize
 }
 
 /// Every control character but HTAB, which may stand within values (RFC 9110, 5.5).

@@ -5,9 +5,9 @@ mod requests;
 mod responses;
 mod splits;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
-use crate::http1::{Fault, HeadLimits, HeadScan};
+use crate::http1::{Fault, HeadLimits, HeadScan, ScannedHead};
 
 const LIMITS: HeadLimits = HeadLimits {
     max_bytes: 1024,
@@ -15,7 +15,12 @@ const LIMITS: HeadLimits = HeadLimits {
 };
 
 /// The head that `bytes` begin with.
-fn scan(bytes: &[u8], limits: &HeadLimits) -> Result<Option<Bytes>, Fault> {
-    let length = HeadScan::default().find(bytes, limits)?;
-    Ok(length.map(|length| Bytes::copy_from_slice(&bytes[..length])))
+fn scan(bytes: &[u8], limits: &HeadLimits) -> Result<Option<ScannedHead>, Fault> {
+    HeadScan::default().take(&mut BytesMut::from(bytes), limits)
+}
+
+/// The head that `bytes` have to be.
+fn whole(bytes: &[u8]) -> Result<ScannedHead, Fault> {
+    let head = scan(bytes, &LIMITS)?;
+    Ok(head.unwrap_or_else(|| panic!("{bytes:?} is no whole head")))
 }

@@ -10,10 +10,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::http1::{HeadLimits, HeadScan, MOST_FIELDS, parse_request};
+use crate::http1::{HeadLimits, HeadScan, MOST_FIELDS, ScannedHead, parse_request};
 use crate::lifecycle::DrainWatch;
 use crate::server::alarm::Alarm;
 use crate::server::exchange::After;
@@ -86,7 +85,7 @@ impl Drain<'_> {
 /// What comes next on a connection.
 enum Next {
     /// A request.
-    Head(Bytes),
+    Head(ScannedHead),
     /// Something else.
     Unreadable(Unreadable),
     /// Nothing.
@@ -99,7 +98,7 @@ impl<S: Service> Connection<'_, S> {
         loop {
             let after = match self.next_head(head_due.take()).await {
                 // On the heap, so that an idle connection does not keep room for a call.
-                Next::Head(head) => match parse_request(head, &self.head_limits()) {
+                Next::Head(head) => match parse_request(&head) {
                     Ok(head) => Box::pin(self.exchange(head)).await,
                     Err(fault) => Box::pin(self.refuse(fault.into())).await,
                 },
@@ -152,11 +151,8 @@ impl<S: Service> Connection<'_, S> {
         let limits = self.head_limits();
         let wire = &mut *self.wire.borrow_mut();
         loop {
-            match scan.find(&wire.ahead, &limits) {
-                Ok(Some(length)) => {
-                    let head = wire.ahead.split_to(length).freeze();
-                    return Poll::Ready(Some(Next::Head(head)));
-                }
+            match scan.take(&mut wire.ahead, &limits) {
+                Ok(Some(head)) => return Poll::Ready(Some(Next::Head(head))),
                 Ok(None) => {}
                 Err(fault) => return Poll::Ready(Some(Next::Unreadable(fault.into()))),
             }

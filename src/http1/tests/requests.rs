@@ -1,14 +1,13 @@
 //! Heads of requests.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use http::{Method, Version};
 
-use super::{LIMITS, scan};
-use crate::http1::{Fault, Framing, HeadLimits, RequestHead, parse_host, parse_request};
+use super::{LIMITS, scan, whole};
+use crate::http1::{Fault, Framing, HeadLimits, HeadScan, RequestHead, parse_host, parse_request};
 
 fn parse(bytes: &[u8]) -> Result<RequestHead, Fault> {
-    let head = scan(bytes, &LIMITS)?.unwrap_or_else(|| panic!("{bytes:?} is no whole head"));
-    parse_request(head, &LIMITS)
+    parse_request(&whole(bytes)?)
 }
 
 #[track_caller]
@@ -91,39 +90,63 @@ fn heads_have_limits() {
         max_bytes,
         max_fields,
     };
+    let fault = |head: &[u8], limits| scan(head, &limits).unwrap_err();
     assert!(scan(head, &limits(head.len(), 4)).unwrap().is_some());
-    assert_eq!(
-        scan(head, &limits(head.len() - 1, 4)),
-        Err(Fault::HeadTooLarge)
-    );
-    assert_eq!(scan(&head[..20], &limits(20, 4)), Err(Fault::HeadTooLarge));
-    assert_eq!(scan(head, &limits(1024, 3)), Err(Fault::TooManyFields));
-    let whole = Bytes::from_static(head);
-    let fault = parse_request(whole, &limits(1024, 3)).unwrap_err();
-    assert_eq!(fault, Fault::TooManyFields);
+    let all_but_one = limits(head.len() - 1, 4);
+    assert_eq!(fault(head, all_but_one), Fault::HeadTooLarge);
+    assert_eq!(fault(&head[..20], limits(20, 4)), Fault::HeadTooLarge);
+    assert_eq!(fault(head, limits(1024, 3)), Fault::TooManyFields);
     let many: String = (0..101).map(|n| format!("X-{n}: 1\r\n")).collect();
-    let many = Bytes::from(format!("GET / HTTP/1.0\r\n{many}\r\n"));
-    let fault = parse_request(many, &limits(64 * 1024, 1000)).unwrap_err();
-    assert_eq!(fault, Fault::TooManyFields);
+    let many = format!("GET / HTTP/1.0\r\n{many}\r\n");
+    let roomy = limits(64 * 1024, 1000);
+    assert_eq!(fault(many.as_bytes(), roomy), Fault::TooManyFields);
 }
 
 #[test]
-fn what_was_not_scanned_is_not_read() {
+fn what_is_not_whole_is_no_head() {
     for bytes in [
         "",
         "\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\nmore",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r",
     ] {
-        let fault = parse_request(Bytes::from(bytes), &LIMITS).unwrap_err();
-        assert_eq!(
-            fault,
-            Fault::Malformed("the head is not complete"),
+        assert!(
+            scan(bytes.as_bytes(), &LIMITS).unwrap().is_none(),
             "{bytes:?}"
         );
     }
-    let lenient = Bytes::from_static(b"GET / HTTP/1.1\nHost: a\n\n");
-    parse_request(lenient, &LIMITS).unwrap_err();
+}
+
+#[test]
+fn a_head_is_taken_off_and_what_follows_is_left() {
+    for (before, head) in [
+        ("", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"),
+    ] {
+        let mut buf = BytesMut::from(format!("{before}{head}\r\nmore").as_bytes());
+        let mut scan = HeadScan::default();
+        let taken = scan.take(&mut buf, &LIMITS).unwrap().unwrap();
+        assert_eq!(taken.bytes(), &format!("{before}{head}"));
+        assert_eq!(buf, "\r\nmore");
+    }
+}
+
+/// The scan looks at eight bytes at once, so every byte is tried at each place among them.
+// spec: FRAME-1
+#[test]
+fn every_byte_is_told_apart_wherever_it_stands() {
+    for before in 0..17 {
+        for byte in 0..=u8::MAX {
+            let value = [vec![b'v'; before], vec![byte], vec![b'w'; 9]].concat();
+            let head = [b"GET / HTTP/1.0\r\na:", &value[..], b"\r\n\r\n"].concat();
+            let read = parse(&head).map(|head| head.headers["a"].as_bytes().to_vec());
+            match byte {
+                b'\t' | b' ' if before == 0 => assert_eq!(read, Ok(b"w".repeat(9))),
+                b'\t' | b' '..=b'~' | 0x80.. => assert_eq!(read, Ok(value)),
+                0..=31 | 127 => assert!(read.is_err(), "{byte} at {before}"),
+            }
+        }
+    }
 }
 
 // spec: FRAME-1

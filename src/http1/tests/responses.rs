@@ -1,18 +1,18 @@
 //! Heads of answers.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
-use super::LIMITS;
+use super::whole;
 use crate::http1::{
     Fault, Framing, ResponseHead, parse_response, write_chunk_size, write_field, write_head_end,
     write_number, write_request_head, write_response_head,
 };
 
 fn parse(method: Method, head: &str) -> Result<ResponseHead, Fault> {
-    parse_response(Bytes::copy_from_slice(head.as_bytes()), &method, &LIMITS)
+    parse_response(&whole(head.as_bytes())?, &method)
 }
 
 /// Framing, the length that is left in the head, and whether the connection can be used again.

@@ -49,11 +49,11 @@ fn cuts(bytes: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
 }
 
 fn scan_pieces(pieces: &[Vec<u8>]) -> Result<Option<usize>, Fault> {
-    let (mut scan, mut buf) = (HeadScan::default(), Vec::new());
+    let (mut scan, mut buf) = (HeadScan::default(), BytesMut::new());
     for piece in pieces {
         buf.extend_from_slice(piece);
-        if let Some(length) = scan.find(&buf, &LIMITS)? {
-            return Ok(Some(length));
+        if let Some(head) = scan.take(&mut buf, &LIMITS)? {
+            return Ok(Some(head.bytes().len()));
         }
     }
     Ok(None)
@@ -78,7 +78,7 @@ fn decode_pieces(pieces: &[Vec<u8>]) -> Read {
 proptest! {
     #[test]
     fn of_a_head(bytes in head(), sizes in prop::collection::vec(1_usize..9, 1..6)) {
-        let whole = HeadScan::default().find(&bytes, &LIMITS);
+        let whole = scan_pieces(std::slice::from_ref(&bytes));
         prop_assert_eq!(scan_pieces(&cuts(&bytes, &sizes)), whole);
     }
 

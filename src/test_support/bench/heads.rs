@@ -1,11 +1,11 @@
 //! Messages of HTTP/1.1 as they arrive: heads of requests and answers, and chunks.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::Method;
 
 use crate::http1::{
     self, BodyDecoder, Decoded, FINAL_CHUNK, Framing, HeadLimits, HeadScan, MOST_FIELDS,
-    parse_request, parse_response, write_chunk_size,
+    ScannedHead, parse_request, parse_response, write_chunk_size,
 };
 
 /// The limits of a sidecar that is not configured.
@@ -77,7 +77,7 @@ impl RequestHead {
     /// # Panics
     /// When there is no valid head.
     pub fn parse(buffer: BytesMut) -> http1::RequestHead {
-        parse_request(whole(buffer), &LIMITS).expect("the head is valid")
+        parse_request(&whole(buffer)).expect("the head is valid")
     }
 }
 
@@ -105,14 +105,13 @@ impl AnswerHead {
     /// # Panics
     /// When there is no valid head.
     pub fn parse(buffer: BytesMut) -> http1::ResponseHead {
-        parse_response(whole(buffer), &Method::POST, &LIMITS).expect("the head is valid")
+        parse_response(&whole(buffer), &Method::POST).expect("the head is valid")
     }
 }
 
-fn whole(mut buffer: BytesMut) -> Bytes {
-    let end = HeadScan::default().find(&buffer, &LIMITS);
-    let end = end.expect("the head is valid").expect("and complete");
-    buffer.split_to(end).freeze()
+fn whole(mut buffer: BytesMut) -> ScannedHead {
+    let head = HeadScan::default().take(&mut buffer, &LIMITS);
+    head.expect("the head is valid").expect("and complete")
 }
 
 /// A chunked body that has arrived.

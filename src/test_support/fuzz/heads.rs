@@ -11,8 +11,8 @@ use http::uri::PathAndQuery;
 use http::{Method, Version};
 
 use crate::http1::{
-    Fault, HeadLimits, HeadScan, RequestHead, ResponseHead, parse_request, parse_response,
-    write_head_end, write_request_head, write_response_head,
+    Fault, HeadLimits, HeadScan, RequestHead, ResponseHead, ScannedHead, parse_request,
+    parse_response, write_head_end, write_request_head, write_response_head,
 };
 use crate::test_support::fuzz::cuts;
 
@@ -39,8 +39,7 @@ const MOST_BYTES: usize = 2 * LIMITS.max_bytes;
 /// # Panics
 /// When it can be read in two ways.
 pub fn request_head(data: &[u8]) {
-    let read = |head: Bytes| parse_request(head, &LIMITS);
-    let Some((bytes, head)) = accepted(data, read) else {
+    let Some((bytes, head)) = accepted(data, parse_request) else {
         return;
     };
     assert_lines(&bytes);
@@ -60,7 +59,7 @@ pub fn request_head(data: &[u8]) {
 /// When it can be read in two ways.
 pub fn response_head(data: &[u8]) {
     for method in [Method::GET, Method::HEAD] {
-        let read = |head: Bytes| parse_response(head, &method, &LIMITS);
+        let read = |head: &ScannedHead| parse_response(head, &method);
         let Some((bytes, head)) = accepted(data, read) else {
             continue;
         };
@@ -72,54 +71,68 @@ pub fn response_head(data: &[u8]) {
 }
 
 /// The head that `data` begins with, if it is accepted; however it arrives.
-fn accepted<H>(data: &[u8], read: impl Fn(Bytes) -> Result<H, Fault>) -> Option<(Bytes, H)> {
+fn accepted<H>(data: &[u8], read: impl Fn(&ScannedHead) -> Result<H, Fault>) -> Option<(Bytes, H)> {
     if data.len() > MOST_BYTES {
         return None;
     }
-    let found = HeadScan::default().find(data, &LIMITS);
+    let found = take_from(&[data]);
+    let bytes = |found: &Found| {
+        found
+            .clone()
+            .map(|head| head.map(|head| head.bytes().clone()))
+    };
     for pieces in cuts(data) {
-        assert_eq!(find_in(&pieces), found, "the pieces change the reading");
+        let again = take_from(&pieces);
+        assert_eq!(
+            bytes(&again),
+            bytes(&found),
+            "the pieces change the reading"
+        );
     }
     match found {
         Err(fault) => {
-            assert_stays_refused(data, fault, read);
+            assert_stays_refused(data, fault);
             None
         }
         Ok(None) => None,
-        Ok(Some(length)) => {
-            let cut = HeadScan::default().find(&data[..length - 1], &LIMITS);
+        Ok(Some(scanned)) => {
+            let bytes = scanned.bytes();
+            assert!(data.starts_with(bytes), "the head is not what came");
+            let cut = take_from(&[&data[..bytes.len() - 1]]);
             assert_eq!(cut, Ok(None), "the head ends before its end");
-            let bytes = Bytes::copy_from_slice(&data[..length]);
-            let head = read(bytes.clone()).ok()?;
-            Some((bytes, head))
+            let head = read(&scanned).ok()?;
+            Some((bytes.clone(), head))
         }
     }
 }
 
-fn find_in(pieces: &[&[u8]]) -> Result<Option<usize>, Fault> {
-    let (mut scan, mut buf) = (HeadScan::default(), Vec::new());
+type Found = Result<Option<ScannedHead>, Fault>;
+
+fn take_from(pieces: &[&[u8]]) -> Found {
+    let (mut scan, mut buf) = (HeadScan::default(), BytesMut::new());
     for piece in pieces {
         buf.extend_from_slice(piece);
-        if let Some(length) = scan.find(&buf, &LIMITS)? {
-            return Ok(Some(length));
+        if let Some(head) = scan.take(&mut buf, &LIMITS)? {
+            return Ok(Some(head));
         }
     }
     Ok(None)
 }
 
 /// No continuation turns what was refused into a head, not even for one who goes on asking.
-fn assert_stays_refused<H>(data: &[u8], fault: Fault, read: impl Fn(Bytes) -> Result<H, Fault>) {
+fn assert_stays_refused(data: &[u8], fault: Fault) {
     let mut scan = HeadScan::default();
-    let mut buf = data.to_vec();
-    assert_eq!(scan.find(&buf, &LIMITS), Err(fault));
+    let mut buf = BytesMut::from(data);
+    assert_eq!(scan.take(&mut buf, &LIMITS).err(), Some(fault));
     for more in ["\r\n", "Host: a\r\n", "\r\n\r\n"] {
         buf.extend_from_slice(more.as_bytes());
-        assert_eq!(HeadScan::default().find(&buf, &LIMITS), Err(fault));
-        if let Ok(Some(length)) = scan.find(&buf, &LIMITS) {
-            let head = Bytes::copy_from_slice(&buf[..length]);
-            assert!(read(head).is_err(), "a refused head was accepted later");
-            return;
-        }
+        assert_eq!(take_from(&[&buf]).err(), Some(fault));
+        let again = scan.take(&mut buf, &LIMITS);
+        assert_eq!(
+            again.err(),
+            Some(fault),
+            "a refused head was accepted later"
+        );
     }
 }
 
@@ -134,9 +147,7 @@ fn assert_rewritten_request(head: &RequestHead) {
     let path: PathAndQuery = path.parse().expect("it was parsed before");
     let mut out = BytesMut::new();
     write_request_head(&mut out, &head.method, &path, &head.headers);
-    let found = HeadScan::default().find(&out, &ROOMY);
-    assert_eq!(found, Ok(Some(out.len())));
-    let again = parse_request(out.freeze(), &ROOMY).expect("we read what we write");
+    let again = parse_request(&written(out)).expect("we read what we write");
     assert_eq!(again.method, head.method);
     assert_eq!(again.uri.path_and_query(), Some(&path));
     assert_eq!(again.headers, head.headers);
@@ -151,8 +162,16 @@ fn assert_rewritten_response(head: &ResponseHead, method: &Method) {
     let mut out = BytesMut::new();
     write_response_head(&mut out, Version::HTTP_11, head.status, &head.headers);
     write_head_end(&mut out);
-    let again = parse_response(out.freeze(), method, &ROOMY).expect("we read what we write");
+    let again = parse_response(&written(out), method).expect("we read what we write");
     assert_eq!(again.status, head.status);
     assert_eq!(again.headers, head.headers);
     assert_eq!(again.framing, head.framing);
+}
+
+/// What was written, which has to be one head and nothing else.
+fn written(mut out: BytesMut) -> ScannedHead {
+    let head = HeadScan::default().take(&mut out, &ROOMY);
+    let head = head.ok().flatten().expect("what we write is a head");
+    assert!(out.is_empty(), "the head ends before its end");
+    head
 }

@@ -47,10 +47,10 @@ impl Heads {
             if buffer[..known] != BEGINNING[..known] {
                 return Err(Http1Error::NotHttp);
             }
-            let Some(length) = self.scan.find(buffer, &self.limits)? else {
+            let Some(scanned) = self.scan.take(buffer, &self.limits)? else {
                 return Ok(None);
             };
-            let head = parse_response(buffer.split_to(length).freeze(), method, &self.limits)?;
+            let head = parse_response(&scanned, method)?;
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Err(Http1Error::SwitchedProtocols);
             }
@@ -61,7 +61,7 @@ impl Heads {
             if self.interim > MOST_INTERIM {
                 return Err(Http1Error::TooManyInterim);
             }
-            self.limits.max_bytes -= length;
+            self.limits.max_bytes -= scanned.bytes().len();
         }
     }
 }
