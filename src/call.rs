@@ -12,6 +12,7 @@ mod relay;
 mod retry;
 mod verdict;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,6 +61,14 @@ pub struct Outcome {
     pub attempts: usize,
 }
 
+/// A call that is going to be made once its body is here.
+struct Admitted<B> {
+    tool: Arc<Tool>,
+    policy: retry::Policy,
+    template: head::Template,
+    body: B,
+}
+
 /// One worker's engine.
 pub struct Engine {
     /// The tools.
@@ -78,31 +87,36 @@ impl Engine {
     /// `record` is the call's account; it goes on with the answer's body and reports itself when
     /// that has ended. Dropping the future cancels the attempt that is running and starts no other.
     // spec: CANCEL-1
-    pub async fn run<B>(&self, call: Call<B>, mut record: CallRecord) -> Outcome
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let result = self.attempts(call, &mut record).await;
-        let attempts = record.attempts();
-        let result = match result {
-            Ok((answer, place)) => Ok(Relay::start(answer, place, record)),
-            Err(refusal) => {
-                refusal.report(record);
-                Err(refusal)
-            }
-        };
-        Outcome { result, attempts }
-    }
-
-    /// The life of a call, one line a phase.
-    async fn attempts<B>(
+    pub fn run<B>(
         &self,
         call: Call<B>,
-        record: &mut CallRecord,
-    ) -> Result<(attempt::Answer, Option<Place>), Refusal>
+        mut record: Box<CallRecord>,
+    ) -> impl Future<Output = Outcome>
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        // What needs no waiting is done before the future begins, which then has no room for both
+        // the call and what becomes of it.
+        let mut admitted = self.admit(call, &mut record);
+        async move {
+            let result = match admitted {
+                Ok(ref mut admitted) => self.attempts(admitted, &mut record).await,
+                Err(refusal) => Err(refusal),
+            };
+            let attempts = record.attempts();
+            let result = match result {
+                Ok((answer, place)) => Ok(Relay::start(answer, place, record)),
+                Err(refusal) => {
+                    refusal.report(*record);
+                    Err(refusal)
+                }
+            };
+            Outcome { result, attempts }
+        }
+    }
+
+    /// The life of a call before anything of its body is read, one line a phase.
+    fn admit<B>(&self, call: Call<B>, record: &mut CallRecord) -> Result<Admitted<B>, Refusal> {
         record.agent(call.agent.clone());
         let tool = self.resolve(&call, record)?;
         let repeatable = retry::is_repeatable(&tool, &call.method, &call.headers);
@@ -116,21 +130,37 @@ impl Engine {
             &call.addition,
         )?;
         admit(&tool, record)?;
-        let body = self.capture(call.body, &tool, record).await?;
+        Ok(Admitted {
+            policy: retry::Policy::of(&tool, repeatable),
+            tool,
+            template,
+            body: call.body,
+        })
+    }
+
+    /// The rest of it.
+    async fn attempts<B>(
+        &self,
+        call: &mut Admitted<B>,
+        record: &mut CallRecord,
+    ) -> Result<(attempt::Answer, Option<Place>), Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let tool = &call.tool;
+        let body = self.capture(&mut call.body, tool, record).await?;
         let deadline = tool.deadline.map(|deadline| Instant::now() + deadline);
-        let place = place(&tool, deadline, record).await?;
+        let place = place(tool, deadline, record).await?;
         let attempts = attempt::Attempts {
             pool: &self.pool,
             clock: self.telemetry.clock,
-            tool: &tool,
-            template: &template,
+            tool,
+            template: &call.template,
             body: &body,
             deadline,
         };
         tool.budget().deposit();
-        let answer = attempts
-            .run(retry::Policy::of(&tool, repeatable), record)
-            .await?;
+        let answer = attempts.run(call.policy, record).await?;
         Ok((answer, place))
     }
 

@@ -5,6 +5,7 @@
 mod identity;
 mod route;
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -38,26 +39,30 @@ pub struct Proxy {
 impl Service for Proxy {
     type Body = ProxyBody;
 
-    async fn answer(&self, request: Request<RequestBody>) -> Response<ProxyBody> {
+    fn answer(&self, request: Request<RequestBody>) -> impl Future<Output = Response<ProxyBody>> {
         let telemetry = &self.engine.telemetry;
         let now = telemetry.clock.now();
         let offered = request.headers().get(X_REQUEST_ID);
         let request_id = RequestId::adopt_or_new(offered, now);
         let trace = TraceContext::child_of(request.headers());
         let method = request.method().clone();
-        let record = CallRecord::start(
+        // On the heap, because it is handed on from future to future up to the answer's end.
+        let record = Box::new(CallRecord::start(
             Arc::clone(telemetry),
             now,
             Door::Proxy,
             request_id.clone(),
             trace.clone(),
             method,
-        );
-        let outcome = match self.understand(request, request_id.clone(), trace) {
-            Ok(call) => self.engine.run(call, record).await,
-            Err(refusal) => refused(refusal, record),
-        };
-        print(outcome, &request_id)
+        ));
+        let understood = self.understand(request, request_id.clone(), trace);
+        async move {
+            let outcome = match understood {
+                Ok(call) => self.engine.run(call, record).await,
+                Err(refusal) => refused(refusal, *record),
+            };
+            print(outcome, &request_id)
+        }
     }
 
     // spec: ERR-1
@@ -172,5 +177,21 @@ impl Body for ProxyBody {
             Self::Upstream(relay) => relay.size_hint(),
             Self::Own(own) => own.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_answer<F>(_: impl FnOnce(&'static Proxy, Request<RequestBody>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What every call moves to the heap, and holds there until its answer has begun.
+    #[test]
+    fn a_call_is_small() {
+        let size = size_of_answer(|proxy, request| proxy.answer(request));
+        assert!(size <= 2560, "{size} bytes");
     }
 }

@@ -100,7 +100,7 @@ pub fn sign_bytes(signer: &Signer, body: &[u8], stamp: Stamp<'_>) -> HeaderMap {
 }
 
 /// A signed request: one attempt's worth of bytes that may be sent. It does not change on its way, so
-/// a connection that did not take it can give it back for another.
+/// one that a connection did not take can be sent over another.
 #[derive(Debug)]
 pub struct Signed {
     head: Rc<Head>,

@@ -70,7 +70,8 @@ impl Attempts<'_> {
                 return self.hand_over(verdict, seen);
             }
             record.retry(reason, wait);
-            trial = match self.pause(verdict, wait, record).await {
+            // On the heap: it is rare, and every call would have room for it otherwise.
+            trial = match Box::pin(self.pause(verdict, wait, record)).await {
                 Ok(trial) => trial,
                 Err(verdict) => return self.hand_over(verdict, seen),
             };
@@ -120,7 +121,7 @@ impl Attempts<'_> {
         record.attempt_started(started);
         let (head, span) = (self.template.head(), self.template.next_span());
         let signed = self.tool.signer.sign(head, span, self.body, stamp);
-        let sent = self.pool.send(&self.tool.origin, signed, deadline).await;
+        let sent = self.pool.send(&self.tool.origin, &signed, deadline).await;
         let took = started.elapsed();
         match sent {
             Ok(response) => {

@@ -41,7 +41,7 @@ pub struct Relay {
     /// Made at the first wait: most answers come in one piece with their head.
     silence: Option<Pin<Box<Sleep>>>,
     /// Taken when the call has been reported.
-    record: Option<CallRecord>,
+    record: Option<Box<CallRecord>>,
     /// Given back then, too: the call is at its upstream until the answer has ended.
     place: Option<Place>,
 }
@@ -52,7 +52,7 @@ impl Relay {
     pub(super) fn start(
         answer: Answer,
         place: Option<Place>,
-        mut record: CallRecord,
+        mut record: Box<CallRecord>,
     ) -> Response<Self> {
         let (mut head, body) = answer.response.into_parts();
         headers::remove_what_ends_here(&mut head.headers);

@@ -3,7 +3,7 @@
 //! The service's future and the answer's body are polled here and nowhere else, so the client's
 //! leaving ends either by ending this. What reaches the client is the whole answer, or visibly less.
 
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -19,7 +19,7 @@ use crate::server::departure::Departure;
 use crate::server::outbox::Outbox;
 use crate::server::reply::{Asked, Broken, Coding};
 use crate::server::wire::{Gone, Wire};
-use crate::server::{Service, Unreadable};
+use crate::server::{RequestBody, Service, Unreadable};
 
 /// What becomes of a connection after an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,31 +34,47 @@ pub(super) enum After {
 
 impl<S: Service> Connection<'_, S> {
     /// One request and its answer.
-    pub(super) async fn exchange(&mut self, head: RequestHead) -> After {
+    pub(super) fn exchange(&mut self, head: RequestHead) -> impl Future<Output = After> {
         let asked = Asked {
             version: head.version,
             is_head: head.method == Method::HEAD,
             keep_alive: head.keep_alive,
         };
-        match self.answer(head).await {
-            Ok(answer) => self.send(answer, asked).await,
-            Err(Gone) => {
-                debug!("the client went away before its answer");
-                After::Cut
+        let request = self.request(head);
+        let service = Rc::clone(&self.service);
+        // The future is moved to the heap as a whole, so it is kept small: what `async fn` takes has
+        // a place of its own in each of them.
+        async move {
+            let answered = {
+                let answer = pin!(service.answer(request));
+                self.answered(answer, asked.version).await
+            };
+            match answered {
+                Ok(answer) => self.send(answer, asked).await,
+                Err(Gone) => {
+                    debug!("the client went away before its answer");
+                    After::Cut
+                }
             }
         }
     }
 
-    async fn answer(&mut self, head: RequestHead) -> Result<Response<S::Body>, Gone> {
-        let version = head.version;
+    fn request(&self, head: RequestHead) -> Request<RequestBody> {
         let body = Wire::begin_body(&self.wire, head.framing, head.expects_continue);
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
         *request.uri_mut() = head.uri;
-        *request.version_mut() = version;
+        *request.version_mut() = head.version;
         *request.headers_mut() = head.headers;
-        let service = Rc::clone(&self.service);
-        let mut answer = pin!(service.answer(request));
+        request
+    }
+
+    /// Waits for the answer as long as the client does.
+    async fn answered(
+        &mut self,
+        mut answer: Pin<&mut impl Future<Output = Response<S::Body>>>,
+        version: Version,
+    ) -> Result<Response<S::Body>, Gone> {
         let mut departure = Departure::new(version);
         poll_fn(|cx| {
             let polled = answer.as_mut().poll(cx);

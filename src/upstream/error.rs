@@ -7,7 +7,6 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::sign::Signed;
 use crate::upstream::connect::ConnectError;
 use crate::upstream::framing::InvalidHead;
 use crate::upstream::h1::Http1Error;
@@ -39,8 +38,8 @@ pub enum FailureKind {
 
 /// Why a connection has no answer to a request.
 pub(super) enum Unanswered {
-    /// The peer cannot have a byte of the request, which is given back as it was.
-    HandedBack(Box<Signed>, SendError),
+    /// The peer cannot have a byte of the request, which is where it was.
+    HandedBack(SendError),
     /// The attempt is over.
     Failed(SendError),
 }

@@ -3,7 +3,7 @@
 //! A request runs on its caller's task and there is no other, so whoever holds the connection
 //! holds the socket: dropping it cuts whatever is under way. The invariant: before a request is
 //! written the peer owes nothing and has said nothing, and a request of which it cannot have a byte
-//! is given back. Where connections wait in between is the shelf's business.
+//! is handed back. Where connections wait in between is the shelf's business.
 
 mod body;
 mod error;
@@ -88,14 +88,14 @@ impl H1 {
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
         mut self,
-        request: Signed,
+        request: &Signed,
         host: &HeaderValue,
         home: Home,
         deadline: Instant,
     ) -> Result<Response<Http1Body>, Unanswered> {
         if let Err(why) = self.quiet() {
             let why = SendError::http1(Seen::NotSent, why);
-            return Err(Unanswered::HandedBack(Box::new(request), why));
+            return Err(Unanswered::HandedBack(why));
         }
         self.is_between = false;
         let mut exchange = Exchange::new(self, request, host);

@@ -125,13 +125,10 @@ impl H2 {
     }
 }
 
-fn unanswered(mut error: TrySendError<Request<ReplayBody>>, signed: Signed) -> Unanswered {
+fn unanswered(mut error: TrySendError<Request<ReplayBody>>) -> Unanswered {
     // What hyper returns to us it has not touched.
     match error.take_message() {
-        Some(_) => {
-            let why = SendError::http2_untouched(error.into_error());
-            Unanswered::HandedBack(Box::new(signed), why)
-        }
+        Some(_) => Unanswered::HandedBack(SendError::http2_untouched(error.into_error())),
         None => Unanswered::Failed(SendError::http2(error.into_error())),
     }
 }
@@ -152,11 +149,11 @@ impl Stream {
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
         self,
-        signed: Signed,
+        signed: &Signed,
         deadline: Instant,
     ) -> Result<Response<Http2Body>, Unanswered> {
         let connection = &*self.0;
-        let request = framing::http2_request(&signed, &connection.authority);
+        let request = framing::http2_request(signed, &connection.authority);
         let mut sender = connection.sender.clone();
         let sent = timeout_at(deadline, sender.try_send_request(request)).await;
         let Ok(sent) = sent else {
@@ -165,7 +162,7 @@ impl Stream {
             connection.retired.set(true);
             return Err(Unanswered::Failed(SendError::deadline(Seen::MaybeSeen)));
         };
-        let mut answer = sent.map_err(|error| unanswered(error, signed))?;
+        let mut answer = sent.map_err(unanswered)?;
         framing::check_http2_answer(&mut answer)
             .map_err(|invalid| Unanswered::Failed(SendError::head(invalid)))?;
         Ok(answer.map(|incoming| Http2Body::new(incoming, self)))

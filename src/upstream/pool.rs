@@ -87,10 +87,9 @@ impl Pool {
     pub async fn send(
         &self,
         origin: &Arc<Origin>,
-        signed: Signed,
+        request: &Signed,
         deadline: Instant,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        let mut request = signed;
         for _ in 0..MAX_DEAD {
             let Some(wire) = self.stock.pooled(origin) else {
                 break;
@@ -98,17 +97,19 @@ impl Pool {
             match self.exchange(origin, wire, request, deadline).await {
                 Ok(answer) => return Ok(answer),
                 // spec: RETRY-2
-                Err(Unanswered::HandedBack(unsent, _)) => request = *unsent,
+                Err(Unanswered::HandedBack(_)) => {}
                 Err(Unanswered::Failed(error)) => return Err(error),
             }
         }
-        let wire = timeout_at(deadline, self.stock.fresh(origin))
+        // On the heap: it is rare, and every call would have room for it otherwise.
+        let fresh = Box::pin(self.stock.fresh(origin));
+        let wire = timeout_at(deadline, fresh)
             .await
             .map_err(|_| SendError::deadline(Seen::NotSent))?
             .map_err(SendError::connect)?;
         let answered = self.exchange(origin, wire, request, deadline).await;
         answered.map_err(|unanswered| match unanswered {
-            Unanswered::HandedBack(_, error) | Unanswered::Failed(error) => error,
+            Unanswered::HandedBack(error) | Unanswered::Failed(error) => error,
         })
     }
 
@@ -116,7 +117,7 @@ impl Pool {
         &self,
         origin: &Arc<Origin>,
         wire: Wire,
-        request: Signed,
+        request: &Signed,
         deadline: Instant,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         match wire {

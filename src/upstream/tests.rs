@@ -280,7 +280,7 @@ impl World {
     ) -> Result<Response<UpstreamBody>, SendError> {
         let deadline = Instant::now() + Duration::from_secs(15);
         let signed = signed(method, body).await;
-        self.pool.send(&self.origin, signed, deadline).await
+        self.pool.send(&self.origin, &signed, deadline).await
     }
 
     /// One attempt and its answer's body.

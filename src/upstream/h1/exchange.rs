@@ -5,7 +5,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 
 use crate::http1::ResponseHead;
 use crate::sign::Signed;
@@ -22,16 +22,18 @@ use crate::upstream::stock::Home;
 /// A request under way.
 pub(super) struct Exchange {
     connection: H1,
+    method: Method,
     outgoing: Outgoing,
     incoming: Incoming,
     heads: Heads,
 }
 
 impl Exchange {
-    pub(super) fn new(connection: H1, request: Signed, host: &HeaderValue) -> Self {
+    pub(super) fn new(connection: H1, request: &Signed, host: &HeaderValue) -> Self {
         let outgoing = Outgoing::new(request, host, connection.is_encrypted);
         Self {
             connection,
+            method: request.method().clone(),
             outgoing,
             incoming: Incoming::new(),
             heads: Heads::new(),
@@ -57,8 +59,8 @@ impl Exchange {
             if !self.outgoing.has_begun() {
                 return Poll::Ready(Err(Http1Error::Unasked));
             }
-            let method = self.outgoing.request().method();
-            if let Some(head) = self.heads.take(&mut self.incoming.buffer, method)? {
+            let buffer = &mut self.incoming.buffer;
+            if let Some(head) = self.heads.take(buffer, &self.method)? {
                 return Poll::Ready(Ok(head));
             }
         }
@@ -81,8 +83,7 @@ impl Exchange {
         if self.outgoing.has_begun() {
             return Unanswered::Failed(SendError::http1(Seen::MaybeSeen, why));
         }
-        let request = self.outgoing.into_request();
-        Unanswered::HandedBack(Box::new(request), SendError::http1(Seen::NotSent, why))
+        Unanswered::HandedBack(SendError::http1(Seen::NotSent, why))
     }
 
     /// No answer came in time. The connection is cut.

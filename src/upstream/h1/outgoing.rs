@@ -1,8 +1,7 @@
 //! A request on its way out: head and body written together, without copying the body.
 //!
 //! The invariant: as long as [`Outgoing::has_begun`] is false, the peer cannot have a single byte
-//! of the request, and it can be had back as it was. What the peer says meanwhile is read
-//! elsewhere.
+//! of the request. What the peer says meanwhile is read elsewhere.
 
 use std::io::{self, IoSlice};
 use std::iter;
@@ -14,6 +13,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, HOST};
 use hyper::body::Body as _;
 
+use crate::body::ReplayBody;
 use crate::http1;
 use crate::sign::Signed;
 use crate::upstream::connect::Io;
@@ -25,8 +25,8 @@ const MOST_SLICES: usize = 16;
 
 /// A request and how much of it has been taken.
 pub(super) struct Outgoing {
-    request: Signed,
     head: BytesMut,
+    body: ReplayBody,
     /// The first part that has not been taken whole. Part 0 is the head, the body's blocks follow.
     part: usize,
     /// Bytes of it that have been taken.
@@ -48,7 +48,7 @@ enum State {
 
 impl Outgoing {
     /// The head says which `host` it is for and how long the body is, and otherwise what was signed.
-    pub(super) fn new(request: Signed, host: &HeaderValue, is_encrypted: bool) -> Self {
+    pub(super) fn new(request: &Signed, host: &HeaderValue, is_encrypted: bool) -> Self {
         let length = stated_length(request.method(), request.body().size_hint().lower());
         let fields = iter::once((&HOST, host))
             .chain(request.fields())
@@ -56,8 +56,8 @@ impl Outgoing {
         let mut head = BytesMut::new();
         http1::write_request_head(&mut head, request.method(), request.path(), fields);
         Self {
-            request,
             head,
+            body: request.body().clone(),
             part: 0,
             offset: 0,
             is_encrypted,
@@ -75,14 +75,6 @@ impl Outgoing {
     /// Whether all of it has left.
     pub(super) fn is_whole(&self) -> bool {
         self.state == State::Whole
-    }
-
-    pub(super) fn request(&self) -> &Signed {
-        &self.request
-    }
-
-    pub(super) fn into_request(self) -> Signed {
-        self.request
     }
 
     /// Writes as much as the peer takes. Ready when nothing is left, and at once after a failure.
@@ -140,12 +132,7 @@ impl Outgoing {
     fn part(&self, index: usize) -> Option<&[u8]> {
         match index.checked_sub(1) {
             None => Some(&self.head),
-            Some(block) => self
-                .request
-                .body()
-                .blocks()
-                .get(block)
-                .map(|block| &**block),
+            Some(block) => self.body.blocks().get(block).map(|block| &**block),
         }
     }
 }

@@ -204,7 +204,7 @@ async fn dropping_the_attempt_or_the_body_closes_the_connection() {
         let origin = Arc::clone(&world.origin);
         let signed = signed(Method::POST, "{}").await;
         let deadline = Instant::now() + Duration::from_secs(15);
-        tokio::task::spawn_local(async move { pool.send(&origin, signed, deadline).await.is_ok() })
+        tokio::task::spawn_local(async move { pool.send(&origin, &signed, deadline).await.is_ok() })
     };
     let mut peer = world.accept().await;
     peer.request().await;

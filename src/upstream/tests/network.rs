@@ -180,7 +180,8 @@ fn pool_of(dialler: Dialler) -> Pool {
 
 async fn call(pool: &Pool, origin: &Arc<Origin>) -> Result<String, SendError> {
     let deadline = Instant::now() + Duration::from_secs(15);
-    let answer = pool.send(origin, signed(Method::POST, "{}").await, deadline);
+    let signed = signed(Method::POST, "{}").await;
+    let answer = pool.send(origin, &signed, deadline);
     Ok(read(answer.await?).await.unwrap())
 }
 
@@ -293,7 +294,8 @@ async fn a_missing_goodbye_truncates_what_only_the_end_delimits() {
         let (pool, _) = pool(Some(&ca));
         let origin = origin(&server.url("localhost"));
         let deadline = Instant::now() + Duration::from_secs(15);
-        let answer = pool.send(&origin, signed(Method::POST, "{}").await, deadline);
+        let signed = signed(Method::POST, "{}").await;
+        let answer = pool.send(&origin, &signed, deadline);
         let answer = answer.await.unwrap();
         assert_eq!(read(answer).await.ok().as_deref(), body);
     }
@@ -325,7 +327,7 @@ async fn a_reset_is_no_end_of_a_body() {
         let (pool, _) = pool(None);
         let deadline = Instant::now() + Duration::from_secs(15);
         let signed = signed(Method::GET, "").await;
-        let answer = pool.send(&origin(&url), signed, deadline).await;
+        let answer = pool.send(&origin(&url), &signed, deadline).await;
         // The reset may overtake the head, and then there is no answer at all.
         if let Ok(answer) = answer {
             read(answer).await.unwrap_err();
@@ -342,7 +344,7 @@ async fn an_answer_survives_the_reset_of_the_upload() {
     let (pool, _) = pool(None);
     let deadline = Instant::now() + Duration::from_secs(15);
     let signed = signed(Method::POST, body).await;
-    let answer = pool.send(&origin(&url), signed, deadline).await.unwrap();
+    let answer = pool.send(&origin(&url), &signed, deadline).await.unwrap();
     assert_eq!(answer.status(), 413);
     assert_eq!(read(answer).await.unwrap(), "no");
 }

@@ -17,7 +17,7 @@ async fn a_limit_that_passes_says_whether_anything_was_sent() {
         let start = Instant::now();
         let signed = signed(Method::POST, "{}").await;
         let deadline = start + Duration::from_millis(deadline);
-        let sent = world.pool.send(&world.origin, signed, deadline);
+        let sent = world.pool.send(&world.origin, &signed, deadline);
         let (answer, mut peer) = join!(sent, async {
             if !answers {
                 return None;

@@ -36,7 +36,7 @@ fn pool<const N: usize>(sockets: [&Socket; N]) -> Pool {
 
 async fn call(pool: &Pool, url: &str, signed: Signed) -> Result<String, SendError> {
     let deadline = Instant::now() + Duration::from_secs(15);
-    let answer = pool.send(&origin(url), signed, deadline).await?;
+    let answer = pool.send(&origin(url), &signed, deadline).await?;
     Ok(read(answer).await.unwrap())
 }
 
@@ -215,7 +215,7 @@ async fn room_for(pieces: &[Read]) -> Vec<usize> {
     let pool = pool([&socket]);
     let deadline = Instant::now() + Duration::from_secs(15);
     let signed = signed(Method::POST, "{}").await;
-    let answer = pool.send(&origin("http://t/"), signed, deadline).await;
+    let answer = pool.send(&origin("http://t/"), &signed, deadline).await;
     // As on its way to the agent, the head is there until the body has ended.
     let (_head, body) = answer.unwrap().into_parts();
     body.collect().await.unwrap();
