@@ -16,6 +16,7 @@ mod ids;
 mod lifecycle;
 mod proxy;
 mod registry;
+mod scratch;
 mod secret;
 mod server;
 mod sign;

@@ -16,7 +16,7 @@ use crate::http1::{HeadLimits, HeadScan, MOST_FIELDS, ScannedHead, parse_request
 use crate::lifecycle::DrainWatch;
 use crate::server::alarm::Alarm;
 use crate::server::exchange::After;
-use crate::server::wire::{Gone, READ_BYTES, Wire};
+use crate::server::wire::{Gone, Wire};
 use crate::server::{ClientIo, Service, Unreadable, linger};
 
 /// How long a connection may wait for its next request. Longer than agents think between calls and
@@ -158,7 +158,7 @@ impl<S: Service> Connection<'_, S> {
             }
             // Line ends may be left over from a body before.
             let is_begun = wire.ahead.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
-            match wire.poll_fill(cx, READ_BYTES) {
+            match wire.poll_fill(cx) {
                 Poll::Ready(Ok(1..)) => continue,
                 Poll::Ready(Ok(0)) if is_begun => {
                     let cut = Unreadable::Malformed("the head ends before its end");

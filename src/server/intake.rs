@@ -18,9 +18,6 @@ use crate::server::wire::{Gone, Wire};
 /// Size of the blocks; `body.rs` keeps what fills most of one as it is.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-/// Room for one read of chunks.
-const CHUNKS_BYTES: usize = 32 * 1024;
-
 /// How far the current request's body has been read.
 pub(super) struct Intake {
     decoder: BodyDecoder,
@@ -117,7 +114,7 @@ impl Wire {
                 Err(fault) => return Poll::Ready(Ok(Some(Err(fault)))),
                 Ok(Decoded::NeedMore) => {}
             }
-            if self.ended || ready!(self.poll_fill(cx, CHUNKS_BYTES))? == 0 {
+            if self.ended || ready!(self.poll_fill_chunks(cx))? == 0 {
                 let cut = self.intake.decoder.finish_at_eof();
                 return Poll::Ready(Ok(cut.err().map(Err)));
             }

@@ -5,19 +5,17 @@
 //! waits holds none. Whose turn it is to read is decided by whoever polls: the body while it is
 //! wanted, the connection otherwise.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use crate::scratch;
 use crate::server::client_io::{self, ClientIo};
 use crate::server::intake::Intake;
 
-/// Room for one read of a head or of chunks. Most requests fit into it whole.
-pub(super) const READ_BYTES: usize = 8 * 1024;
-
-/// Room for one look at a client that should be silent. Small enough that allocating it is cheap.
-const WATCH_BYTES: usize = 1024;
+/// Room for one read of chunks that follow others.
+const CHUNKS_BYTES: usize = 32 * 1024;
 
 /// Most bytes of later requests, or of a body that nobody asks for, that are read ahead.
 const MOST_AHEAD: usize = 64 * 1024;
@@ -59,14 +57,20 @@ impl Wire {
         self.gone
     }
 
-    /// Reads more into `ahead`; 0 bytes are the end of the client's side.
-    pub(super) fn poll_fill(
-        &mut self,
-        cx: &mut Context<'_>,
-        room: usize,
-    ) -> Poll<Result<usize, Gone>> {
-        if self.ahead.capacity() - self.ahead.len() < room / 2 {
-            self.ahead.reserve(room);
+    /// Reads a little more into `ahead`, if there is something; 0 bytes are the end of the client's
+    /// side.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Gone>> {
+        if self.gone || self.ended {
+            return self.nothing();
+        }
+        let read = scratch::poll_read(&mut *self.io, cx, &mut self.ahead);
+        read.map(|read| self.note(read))
+    }
+
+    /// Reads much more into `ahead`, for a body of which more is sure to come.
+    pub(super) fn poll_fill_chunks(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Gone>> {
+        if self.ahead.capacity() - self.ahead.len() < CHUNKS_BYTES / 2 {
+            self.ahead.reserve(CHUNKS_BYTES);
         }
         let mut ahead = std::mem::take(&mut self.ahead);
         let room = ahead.capacity() - ahead.len();
@@ -85,18 +89,22 @@ impl Wire {
         most: usize,
     ) -> Poll<Result<usize, Gone>> {
         if self.gone || self.ended {
-            return Poll::Ready(if self.gone { Err(Gone) } else { Ok(0) });
+            return self.nothing();
         }
-        client_io::poll_read(&mut *self.io, cx, buf, most).map(|read| match read {
-            Ok(read) => {
-                self.ended = read == 0;
-                Ok(read)
-            }
-            Err(_) => {
-                self.gone = true;
-                Err(Gone)
-            }
-        })
+        let read = client_io::poll_read(&mut *self.io, cx, buf, most);
+        read.map(|read| self.note(read))
+    }
+
+    /// What there is to read once the client's side has ended.
+    fn nothing(&self) -> Poll<Result<usize, Gone>> {
+        Poll::Ready(if self.gone { Err(Gone) } else { Ok(0) })
+    }
+
+    /// Remembers what a read has told about the client.
+    fn note(&mut self, read: io::Result<usize>) -> Result<usize, Gone> {
+        self.gone = read.is_err();
+        self.ended = matches!(read, Ok(0));
+        read.map_err(|_| Gone)
     }
 
     /// Looks whether the client says something while it should wait. Completes when it is gone;
@@ -107,7 +115,7 @@ impl Wire {
             return Poll::Ready(Gone);
         }
         while !self.ended && self.ahead.len() < MOST_AHEAD {
-            match ready!(self.poll_fill(cx, WATCH_BYTES)) {
+            match ready!(self.poll_fill(cx)) {
                 // What has arrived may be what the body, polled before, waits for.
                 Ok(_) if self.intake.waits => cx.waker().wake_by_ref(),
                 Ok(_) => {}

@@ -8,7 +8,9 @@ use crate::support::rust_files;
 
 /// Rows from the bottom up. Modules of one row do not look at each other.
 const ROWS: &[&[&str]] = &[
-    &["ids", "secret", "clock", "body", "headers", "http1"],
+    &[
+        "ids", "secret", "clock", "body", "headers", "http1", "scratch",
+    ],
     &["sign", "telemetry", "lifecycle"],
     &["registry"],
     &["server", "upstream"],

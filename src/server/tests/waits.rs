@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::assert_answers;
 use super::script::{Script, closing, echo, serve};
-use crate::server::wire::{READ_BYTES, Wire};
+use crate::server::wire::Wire;
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -95,13 +95,13 @@ async fn a_connection_that_waits_holds_no_buffer() {
     let (mut client, server) = tokio::io::duplex(1024);
     let mut wire = Wire::new(Box::new(server));
     poll_fn(|cx| {
-        assert!(wire.poll_fill(cx, READ_BYTES).is_pending());
+        assert!(wire.poll_fill(cx).is_pending());
         Poll::Ready(())
     })
     .await;
     assert_eq!(wire.ahead.capacity(), 0);
     client.write_all(b"GET").await.unwrap();
-    let read = poll_fn(|cx| wire.poll_fill(cx, READ_BYTES)).await;
+    let read = poll_fn(|cx| wire.poll_fill(cx)).await;
     assert_eq!((read, &wire.ahead[..]), (Ok(3), &b"GET"[..]));
 }
 

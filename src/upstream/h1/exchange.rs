@@ -52,7 +52,7 @@ impl Exchange {
             return Poll::Ready(Err(Http1Error::Io(error)));
         }
         loop {
-            let read = ready!(self.incoming.poll_read(io, cx, None));
+            let read = ready!(self.incoming.poll_read_head(io, cx));
             if read.map_err(Http1Error::Io)? == 0 {
                 return Poll::Ready(Err(Http1Error::Closed));
             }

@@ -12,10 +12,9 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 
+use crate::scratch::{self, SCRATCH_BYTES};
 use crate::upstream::connect::Io;
 
-/// The first read: most answers come whole in one of this size.
-const FIRST_READ: usize = 8 * 1024;
 /// A piece keeps the buffer alive that it was cut from, so small pieces get small buffers.
 const LEAST_READ: usize = 4 * 1024;
 /// More at once saves no time, and the agent's side would hold it all.
@@ -32,8 +31,20 @@ impl Incoming {
     pub(super) fn new() -> Self {
         Self {
             buffer: BytesMut::new(),
-            next_read: FIRST_READ,
+            next_read: SCRATCH_BYTES,
         }
+    }
+
+    /// Reads once what may be a head. Most answers come whole in one such read, and no memory is
+    /// held while they are waited for.
+    pub(super) fn poll_read_head(
+        &mut self,
+        io: &mut dyn Io,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(scratch::poll_read(io, cx, &mut self.buffer))?;
+        self.learn(count, SCRATCH_BYTES);
+        Poll::Ready(Ok(count))
     }
 
     /// Reads once; `expected` is how many more bytes belong to the answer, where that is known.
@@ -50,12 +61,16 @@ impl Incoming {
         self.make_room(limit.map_or(self.next_read, |limit| limit.min(self.next_read)));
         let room = self.buffer.capacity() - self.buffer.len();
         let count = ready!(pin!(io.read_buf(&mut self.buffer)).poll(cx))?;
+        self.learn(count, room);
+        Poll::Ready(Ok(count))
+    }
+
+    fn learn(&mut self, count: usize, room: usize) {
         if count == room {
             self.next_read = MOST_READ.min(self.next_read * 4);
         } else if count < self.next_read / 4 {
             self.next_read = LEAST_READ.max(self.next_read / 2);
         }
-        Poll::Ready(Ok(count))
     }
 
     fn make_room(&mut self, wanted: usize) {
