@@ -21,6 +21,7 @@ mod secret;
 mod server;
 mod sign;
 mod telemetry;
+mod turn;
 mod upstream;
 
 #[cfg(feature = "test-support")]

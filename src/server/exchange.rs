@@ -20,6 +20,7 @@ use crate::server::outbox::Outbox;
 use crate::server::reply::{Asked, Broken, Coding};
 use crate::server::wire::{Gone, Wire};
 use crate::server::{RequestBody, Service, Unreadable};
+use crate::turn::Turn;
 
 /// What becomes of a connection after an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -141,6 +142,7 @@ impl<S: Service> Connection<'_, S> {
     ) -> Result<(), Failed> {
         let mut is_whole = *coding == Coding::Nothing;
         let mut wants_piece = !is_whole;
+        let mut turn = Turn::default();
         poll_fn(|cx| {
             loop {
                 if wants_piece && let Poll::Ready(piece) = poll_piece(body.as_mut(), cx)? {
@@ -153,6 +155,7 @@ impl<S: Service> Connection<'_, S> {
                         coding.write_end(out)?;
                     }
                 }
+                ready!(turn.poll(cx));
                 let wire = &mut *self.wire.borrow_mut();
                 ready!(out.poll_flush(wire, &mut self.alarm, cx))?;
                 if is_whole {

@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, Response};
 
 use crate::http1::ResponseHead;
 use crate::sign::Signed;
+use crate::turn::Turn;
 use crate::upstream::error::{Seen, SendError, Unanswered};
 use crate::upstream::h1::H1;
 use crate::upstream::h1::body::Http1Body;
@@ -26,6 +27,7 @@ pub(super) struct Exchange {
     outgoing: Outgoing,
     incoming: Incoming,
     heads: Heads,
+    turn: Turn,
 }
 
 impl Exchange {
@@ -37,6 +39,7 @@ impl Exchange {
             outgoing,
             incoming: Incoming::new(),
             heads: Heads::new(),
+            turn: Turn::default(),
         }
     }
 
@@ -45,6 +48,7 @@ impl Exchange {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<ResponseHead, Http1Error>> {
+        ready!(self.turn.poll(cx));
         let io = &mut *self.connection.io;
         if let Poll::Ready(Err(error)) = self.outgoing.poll(io, cx)
             && !self.outgoing.has_begun()
