@@ -12,17 +12,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 pub const FINAL_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Writes a whole head of HTTP/1.1. The fields, `host` and the framing among them, are written as
-/// they come.
+/// they come. There is room for `behind` bytes more in `out` then, which is cheaper than growing it.
 pub fn write_request_head<'f, F>(
     out: &mut BytesMut,
     method: &Method,
     path: &PathAndQuery,
     fields: F,
+    behind: usize,
 ) where
     F: IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)> + Clone,
 {
     let path = path.as_str();
-    out.reserve(method.as_str().len() + path.len() + 16 + room_for(fields.clone()));
+    out.reserve(method.as_str().len() + path.len() + 16 + room_for(fields.clone()) + behind);
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(path.as_bytes());
@@ -32,16 +33,18 @@ pub fn write_request_head<'f, F>(
 }
 
 /// Writes the first line and these fields of an answer's head, and leaves it open for
-/// [`write_field`] and [`write_head_end`].
+/// [`write_field`] and [`write_head_end`]. There is room for them and `behind` bytes more in `out`
+/// then.
 pub fn write_response_head(
     out: &mut BytesMut,
     version: Version,
     status: StatusCode,
     headers: &HeaderMap,
+    behind: usize,
 ) {
     let reason = status.canonical_reason().unwrap_or_default();
     // The fields that servers add: a date, a length and the connection's future.
-    out.reserve(reason.len() + 160 + room_for(headers));
+    out.reserve(reason.len() + 160 + room_for(headers) + behind);
     out.put_slice(match version {
         Version::HTTP_10 => b"HTTP/1.0 ",
         _ => b"HTTP/1.1 ",

@@ -8,7 +8,7 @@ use crate::http1::{
     FINAL_CHUNK, write_chunk_size, write_field, write_head_end, write_number, write_response_head,
 };
 use crate::server::date::with_date;
-use crate::server::outbox::Outbox;
+use crate::server::outbox::{Outbox, behind_head};
 
 /// What an answer has to know about its request.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +71,9 @@ impl Coding {
         if self != Self::Nothing || head.status == StatusCode::NO_CONTENT {
             head.headers.remove(CONTENT_LENGTH);
         }
+        let behind = behind_head(length);
         let out = &mut out.head;
-        write_response_head(out, asked.version, head.status, &head.headers);
+        write_response_head(out, asked.version, head.status, &head.headers, behind);
         if let Some(length) = length {
             out.extend_from_slice(b"content-length: ");
             write_number(out, length);
@@ -103,7 +104,7 @@ impl Coding {
             }
             Self::UntilClose => {}
         }
-        out.data = piece;
+        out.put(piece);
         Ok(())
     }
 

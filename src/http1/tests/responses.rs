@@ -181,14 +181,20 @@ fn heads_are_written_as_they_are_read() {
     headers.append("x-twice", HeaderValue::from_static(""));
     let mut out = BytesMut::new();
     let path = PathAndQuery::from_static("/v1/t?q=1");
-    write_request_head(&mut out, &Method::POST, &path, &headers);
+    write_request_head(&mut out, &Method::POST, &path, &headers, 0);
     assert_eq!(
         out,
         "POST /v1/t?q=1 HTTP/1.1\r\nhost: tool.test\r\nx-twice: 1\r\nx-twice: \r\n\r\n"
     );
     out.clear();
     headers.remove("host");
-    write_response_head(&mut out, Version::HTTP_10, StatusCode::NOT_FOUND, &headers);
+    write_response_head(
+        &mut out,
+        Version::HTTP_10,
+        StatusCode::NOT_FOUND,
+        &headers,
+        0,
+    );
     write_field(&mut out, &HeaderName::from_static("date"), b"now");
     write_head_end(&mut out);
     assert_eq!(
@@ -197,7 +203,7 @@ fn heads_are_written_as_they_are_read() {
     );
     out.clear();
     let unnamed = StatusCode::from_u16(599).unwrap();
-    write_response_head(&mut out, Version::HTTP_11, unnamed, &HeaderMap::new());
+    write_response_head(&mut out, Version::HTTP_11, unnamed, &HeaderMap::new(), 0);
     assert_eq!(out, "HTTP/1.1 599 \r\n");
 }
 

@@ -103,7 +103,7 @@ impl Outbound {
         let signed = first_attempt(tool, agent, agent_fields, id, &self.body, START);
         let signed = signed.expect("the call is valid");
         let mut out = BytesMut::new();
-        write_request_head(&mut out, signed.method(), signed.path(), signed.fields());
+        write_request_head(&mut out, signed.method(), signed.path(), signed.fields(), 0);
         out
     }
 }

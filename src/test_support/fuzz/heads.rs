@@ -146,7 +146,7 @@ fn assert_rewritten_request(head: &RequestHead) {
     let path = format!("{}{query}", head.uri.path());
     let path: PathAndQuery = path.parse().expect("it was parsed before");
     let mut out = BytesMut::new();
-    write_request_head(&mut out, &head.method, &path, &head.headers);
+    write_request_head(&mut out, &head.method, &path, &head.headers, 0);
     let again = parse_request(&written(out)).expect("we read what we write");
     assert_eq!(again.method, head.method);
     assert_eq!(again.uri.path_and_query(), Some(&path));
@@ -160,7 +160,7 @@ fn assert_rewritten_request(head: &RequestHead) {
 /// What we would write for an answer means the same answer.
 fn assert_rewritten_response(head: &ResponseHead, method: &Method) {
     let mut out = BytesMut::new();
-    write_response_head(&mut out, Version::HTTP_11, head.status, &head.headers);
+    write_response_head(&mut out, Version::HTTP_11, head.status, &head.headers, 0);
     write_head_end(&mut out);
     let again = parse_response(&written(out), method).expect("we read what we write");
     assert_eq!(again.status, head.status);

@@ -1,4 +1,4 @@
-//! A request on its way out: head and body written together, without copying the body.
+//! A request on its way out: head and body written together, without copying a body of any size.
 //!
 //! The invariant: as long as [`Outgoing::has_begun`] is false, the peer cannot have a single byte
 //! of the request. What the peer says meanwhile is read elsewhere.
@@ -8,10 +8,9 @@ use std::iter;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, HOST};
-use hyper::body::Body as _;
 
 use crate::body::ReplayBody;
 use crate::http1;
@@ -23,10 +22,16 @@ use crate::upstream::framing::stated_length;
 /// socket takes at once.
 const MOST_SLICES: usize = 16;
 
+/// Up to here a body is written behind its head in one buffer: copying so little costs less than
+/// what the kernel does for a second piece.
+const MOST_COPIED: usize = 2 * 1024;
+
 /// A request and how much of it has been taken.
 pub(super) struct Outgoing {
+    /// With the body behind it, if that is short.
     head: BytesMut,
-    body: ReplayBody,
+    /// The body that is not in `head`.
+    body: Option<ReplayBody>,
     /// The first part that has not been taken whole. Part 0 is the head, the body's blocks follow.
     part: usize,
     /// Bytes of it that have been taken.
@@ -49,15 +54,26 @@ enum State {
 impl Outgoing {
     /// The head says which `host` it is for and how long the body is, and otherwise what was signed.
     pub(super) fn new(request: &Signed, host: &HeaderValue, is_encrypted: bool) -> Self {
-        let length = stated_length(request.method(), request.body().size_hint().lower());
+        let blocks = request.body().blocks();
+        let size = blocks.iter().map(Bytes::len).sum();
+        let length = stated_length(request.method(), size as u64);
         let fields = iter::once((&HOST, host))
             .chain(request.fields())
             .chain(length.as_ref().map(|length| (&CONTENT_LENGTH, length)));
         let mut head = BytesMut::new();
-        http1::write_request_head(&mut head, request.method(), request.path(), fields);
+        let behind = if size > MOST_COPIED { 0 } else { size };
+        http1::write_request_head(&mut head, request.method(), request.path(), fields, behind);
+        let body = if behind == size {
+            blocks
+                .iter()
+                .for_each(|block| head.extend_from_slice(block));
+            None
+        } else {
+            Some(request.body().clone())
+        };
         Self {
             head,
-            body: request.body().clone(),
+            body,
             part: 0,
             offset: 0,
             is_encrypted,
@@ -109,7 +125,11 @@ impl Outgoing {
             slices[used] = IoSlice::new(&part[skipped..]);
             used += 1;
         }
-        let written = ready!(Pin::new(io).poll_write_vectored(cx, &slices[..used]));
+        let io = Pin::new(io);
+        let written = ready!(match &slices[..used] {
+            [only] => io.poll_write(cx, only),
+            many => io.poll_write_vectored(cx, many),
+        });
         Poll::Ready(match written {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(_) | Err(_) => written,
@@ -132,7 +152,7 @@ impl Outgoing {
     fn part(&self, index: usize) -> Option<&[u8]> {
         match index.checked_sub(1) {
             None => Some(&self.head),
-            Some(block) => self.body.blocks().get(block).map(|block| &**block),
+            Some(block) => Some(self.body.as_ref()?.blocks().get(block)?),
         }
     }
 }
