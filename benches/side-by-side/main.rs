@@ -16,6 +16,7 @@ mod figures;
 mod machine;
 mod options;
 mod raw;
+mod reload;
 mod report;
 mod signatures;
 mod subjects;
@@ -104,6 +105,11 @@ async fn lead(options: &Options) -> io::Result<bool> {
             println!("{}", report.figures.table(size, &Figure::ONCE));
         }
     }
+    println!("\n## Reloads\n");
+    let upstream = start_upstream(&scratch.0)?;
+    let countersign = Path::new(env!("CARGO_BIN_EXE_countersign"));
+    let reloads = reload::measure(countersign, upstream.address, &scratch.0, options).await?;
+    println!("{reloads}");
     if let Some(path) = &options.json {
         fs::write(path, report.to_json().to_string() + "\n")?;
     }

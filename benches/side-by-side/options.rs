@@ -34,6 +34,9 @@ pub struct Options {
     /// Idle keep-alive connections of the memory measurement.
     #[arg(long, default_value_t = 2_000)]
     pub idle: usize,
+    /// Tools of the registry that is read again and again.
+    #[arg(long, default_value_t = 100_000)]
+    pub reload_tools: usize,
     /// Another build of this project to measure beside this one.
     #[arg(long)]
     pub against: Option<PathBuf>,
@@ -79,6 +82,7 @@ impl Options {
             self.rounds = 1;
             self.sizes.truncate(2);
             self.idle = self.idle.min(100);
+            self.reload_tools = self.reload_tools.min(100);
         }
         self
     }

@@ -31,6 +31,13 @@ impl Request {
         Self { bytes, body_start }
     }
 
+    /// `GET path`.
+    pub fn get(path: &str) -> Self {
+        let bytes = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").into_bytes();
+        let body_start = bytes.len();
+        Self { bytes, body_start }
+    }
+
     /// Asks for the connection to be closed after the answer.
     pub fn closing(self) -> Self {
         self.with_field("Connection", "close")
@@ -88,6 +95,12 @@ impl Calls {
         let took = u32::try_from(since.elapsed().as_nanos());
         self.latencies.push(took.unwrap_or(u32::MAX));
         self.failed += usize::from(!is_good);
+    }
+
+    /// Counts other calls as well.
+    pub fn add(&mut self, others: Self) {
+        self.latencies.extend(others.latencies);
+        self.failed += others.failed;
     }
 
     /// The latency that this share of the calls, 0 to 1, stayed below, in microseconds; `NaN`
@@ -244,8 +257,7 @@ async fn gather(clients: Vec<JoinHandle<io::Result<Calls>>>) -> io::Result<Calls
     let mut all = Calls::default();
     for client in clients {
         let calls = client.await.expect("a client does not panic")?;
-        all.latencies.extend(calls.latencies);
-        all.failed += calls.failed;
+        all.add(calls);
     }
     Ok(all)
 }
