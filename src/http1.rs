@@ -15,7 +15,6 @@ mod scan;
 mod write;
 
 pub use body::{BodyDecoder, Decoded};
-pub use host::parse_host;
 pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};
 pub use scan::{HeadScan, ScannedHead};

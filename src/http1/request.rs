@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Uri, Version};
 
-use crate::http1::{Fault, Framing, ScannedHead, fields, parse_host};
+use crate::http1::host::is_host;
+use crate::http1::{Fault, Framing, ScannedHead, fields};
 
 /// What a request's head says.
 #[derive(Clone, Debug)]
@@ -92,7 +93,7 @@ fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Fault> {
     } else {
         Some(authority_of(&target).ok_or(FORM)?)
     };
-    if authority.is_some_and(|authority| parse_host(authority).is_none()) {
+    if authority.is_some_and(|authority| !is_host(authority)) {
         return Err(AUTHORITY);
     }
     Uri::from_maybe_shared(target).map_err(|_| FORM)
@@ -113,7 +114,7 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Fault> {
     let mut hosts = headers.get_all(HOST).iter();
     let fault = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => "there is more than one Host",
-        (Some(host), None) if parse_host(host.as_bytes()).is_none() => "Host is not valid",
+        (Some(host), None) if !is_host(host.as_bytes()) => "Host is not valid",
         (None, _) if version == Version::HTTP_11 => "Host is missing",
         (Some(_) | None, _) => return Ok(()),
     };
