@@ -43,7 +43,9 @@ use crate::http1::Fault;
 /// Answers requests. One value serves all connections of one worker.
 pub trait Service: 'static {
     /// What answers carry.
-    type Body: Body<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + 'static;
+    type Body: Body<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static>
+        + Unpin
+        + 'static;
 
     /// Answers one request. The future is dropped when the client goes away.
     fn answer(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Self::Body>>;

@@ -100,16 +100,17 @@ impl<S: Service> Connection<'_, S> {
         self.send(answer, asked).await
     }
 
-    async fn send(&mut self, answer: Response<S::Body>, mut asked: Asked) -> After {
-        let (head, body) = answer.into_parts();
-        let size = body.size_hint().exact();
-        let mut coding = Coding::of(&asked, head.status, size);
+    async fn send(&mut self, mut answer: Response<S::Body>, mut asked: Asked) -> After {
+        let size = answer.body().size_hint().exact();
+        let mut coding = Coding::of(&asked, answer.status(), size);
         let is_draining = poll_fn(|cx| Poll::Ready(self.drain.poll_started(cx).is_ready())).await;
         asked.keep_alive &= !is_draining && coding != Coding::UntilClose && self.can_go_on();
         let mut out = Outbox::new(self.limits.body_timeout);
         self.wire.borrow_mut().take_interim(&mut out.head);
-        coding.write_head(&asked, head, size, &mut out);
-        let sent = self.send_body(pin!(body), &mut coding, &mut out).await;
+        coding.write_head(&asked, &answer, size, &mut out);
+        // Where it is: an answer is large to move.
+        let body = Pin::new(answer.body_mut());
+        let sent = self.send_body(body, &mut coding, &mut out).await;
         match sent {
             Ok(()) if asked.keep_alive => After::Keep,
             Ok(()) => After::Close,
