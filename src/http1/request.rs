@@ -1,11 +1,11 @@
 //! A request's head: what it asks for, and where its body ends.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Uri, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{Method, Uri, Version};
 
 use crate::http1::host::is_host;
-use crate::http1::{Fault, Framing, ScannedHead, fields};
+use crate::http1::{Fault, FieldList, Framing, ScannedHead, fields};
 
 /// What a request's head says.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct RequestHead {
     /// 1.0 or 1.1.
     pub version: Version,
     /// Every field; the values are slices of the head.
-    pub headers: HeaderMap,
+    pub fields: FieldList,
     /// Where the body ends; never [`Framing::UntilClose`].
     pub framing: Framing,
     /// Whether the client may send another request afterwards.
@@ -45,18 +45,22 @@ pub fn parse_request(head: &ScannedHead) -> Result<RequestHead, Fault> {
     let method =
         Method::from_bytes(method).map_err(|_| Fault::Malformed("the method is not a token"))?;
     let uri = parse_target(&method, head.bytes().slice_ref(target))?;
-    let headers = fields::parse(head, lines, 0)?;
-    check_host(version, &headers)?;
-    let framing = framing_of(version, &headers)?;
+    let mut fields = FieldList::with_capacity(head.fields());
+    for field in fields::parse(head, lines) {
+        let (name, value) = field?;
+        fields.push(name, value);
+    }
+    check_host(version, &fields)?;
+    let framing = framing_of(version, &fields)?;
     Ok(RequestHead {
-        keep_alive: fields::keeps_alive(version, &headers),
+        keep_alive: fields::keeps_alive(version, fields.get_all(&CONNECTION)),
         expects_continue: version == Version::HTTP_11
             && !matches!(framing, Framing::None | Framing::Length(0))
-            && expects_continue(&headers),
+            && expects_continue(&fields),
         method,
         uri,
         version,
-        headers,
+        fields,
         framing,
     })
 }
@@ -110,8 +114,8 @@ fn authority_of(target: &[u8]) -> Option<&[u8]> {
 }
 
 // spec: FRAME-1
-fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Fault> {
-    let mut hosts = headers.get_all(HOST).iter();
+fn check_host(version: Version, fields: &FieldList) -> Result<(), Fault> {
+    let mut hosts = fields.get_all(&HOST);
     let fault = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => "there is more than one Host",
         (Some(host), None) if !is_host(host.as_bytes()) => "Host is not valid",
@@ -122,10 +126,10 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 // spec: FRAME-1
-fn framing_of(version: Version, headers: &HeaderMap) -> Result<Framing, Fault> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+fn framing_of(version: Version, fields: &FieldList) -> Result<Framing, Fault> {
+    let mut lengths = fields.get_all(&CONTENT_LENGTH);
     let length = lengths.next();
-    if length.is_some() && headers.contains_key(TRANSFER_ENCODING) {
+    if length.is_some() && fields.contains(&TRANSFER_ENCODING) {
         return Err(Fault::Malformed(
             "Content-Length and Transfer-Encoding exclude each other",
         ));
@@ -133,7 +137,7 @@ fn framing_of(version: Version, headers: &HeaderMap) -> Result<Framing, Fault> {
     if lengths.next().is_some() {
         return Err(Fault::Malformed("there is more than one Content-Length"));
     }
-    if fields::is_chunked(headers)? {
+    if fields::is_chunked(fields.get_all(&TRANSFER_ENCODING))? {
         return match version {
             Version::HTTP_11 => Ok(Framing::Chunked),
             _ => Err(Fault::Malformed("HTTP/1.0 has no transfer codings")),
@@ -144,7 +148,7 @@ fn framing_of(version: Version, headers: &HeaderMap) -> Result<Framing, Fault> {
     })
 }
 
-fn expects_continue(headers: &HeaderMap) -> bool {
-    let expectation = headers.get(EXPECT).map(|value| value.as_bytes());
+fn expects_continue(fields: &FieldList) -> bool {
+    let expectation = fields.get(&EXPECT).map(|value| value.as_bytes());
     expectation.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Version};
+use http::{Method, Response, Version};
 use hyper::body::Body;
 use tracing::debug;
 
@@ -19,7 +19,7 @@ use crate::server::departure::Departure;
 use crate::server::outbox::Outbox;
 use crate::server::reply::{Asked, Broken, Coding};
 use crate::server::wire::{Gone, Wire};
-use crate::server::{RequestBody, Service, Unreadable};
+use crate::server::{Request, Service, Unreadable};
 use crate::turn::Turn;
 
 /// What becomes of a connection after an answer.
@@ -41,7 +41,8 @@ impl<S: Service> Connection<'_, S> {
             is_head: head.method == Method::HEAD,
             keep_alive: head.keep_alive,
         };
-        let request = self.request(head);
+        let body = Wire::begin_body(&self.wire, head.framing, head.expects_continue);
+        let request = Request { head, body };
         let service = Rc::clone(&self.service);
         // The future is moved to the heap as a whole, so it is kept small: what `async fn` takes has
         // a place of its own in each of them.
@@ -58,16 +59,6 @@ impl<S: Service> Connection<'_, S> {
                 }
             }
         }
-    }
-
-    fn request(&self, head: RequestHead) -> Request<RequestBody> {
-        let body = Wire::begin_body(&self.wire, head.framing, head.expects_continue);
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers;
-        request
     }
 
     /// Waits for the answer as long as the client does.
