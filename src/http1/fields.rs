@@ -3,7 +3,7 @@
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
-use crate::http1::scan::Lines;
+use crate::http1::scan::{self, Lines};
 use crate::http1::{Fault, ScannedHead};
 
 /// Reads `lines`, those of `head` behind its first one, until one is at fault.
@@ -17,7 +17,7 @@ pub(super) fn parse(
     const NAME: Fault = Fault::Malformed("a field's name is not a token followed by a colon");
     const VALUE: Fault = Fault::Malformed("a field's value holds a control character");
     lines.map(|line| {
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(NAME)?;
+        let colon = scan::first(b':', line).ok_or(NAME)?;
         let (name, value) = line.split_at(colon);
         let name = HeaderName::from_bytes(name).map_err(|_| NAME)?;
         let value = head.bytes().slice_ref(trim(&value[1..]));

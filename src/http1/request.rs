@@ -82,7 +82,10 @@ fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Fault> {
     if *method == Method::CONNECT {
         return Err(Fault::Malformed("CONNECT is not served, this is no tunnel"));
     }
-    if !target.iter().all(|byte| matches!(byte, 0x21..=0x7e)) || target.contains(&b'#') {
+    if !target
+        .iter()
+        .all(|byte| matches!(byte, 0x21..=0x7e) && *byte != b'#')
+    {
         return Err(Fault::Malformed(
             "the target holds a fragment or a character that has to be percent-encoded",
         ));

@@ -93,7 +93,7 @@ impl<'head> Iterator for Lines<'head> {
 
     fn next(&mut self) -> Option<&'head [u8]> {
         // A CR stands nowhere else in a head that has passed.
-        let (line, rest) = self.rest.split_at(first_cr(self.rest)?);
+        let (line, rest) = self.rest.split_at(first(b'\r', self.rest)?);
         self.rest = rest.strip_prefix(b"\r\n")?;
         (!line.is_empty()).then_some(line)
     }
@@ -136,6 +136,13 @@ impl HeadScan {
         loop {
             if self.place == Place::Line {
                 self.at += ordinary(&seen[self.at..]);
+                // Most lines are followed by another one that is here, and then nobody has to
+                // remember what stands between the two.
+                if let [b'\r', b'\n', 0x21..0x7f, ..] = seen[self.at..] {
+                    self.begin_field(limits)?;
+                    self.at += 3;
+                    continue;
+                }
             }
             let Some(&byte) = seen.get(self.at) else {
                 break;
@@ -171,15 +178,20 @@ impl HeadScan {
             (Place::Start | Place::NextLine, b' ' | b'\t') => return Err(FOLDED),
             (_, byte) if is_control(byte) => return Err(CONTROL),
             (Place::NextLine, _) => {
-                self.fields += 1;
-                if self.fields > limits.max_fields.min(MOST_FIELDS) {
-                    return Err(Fault::TooManyFields);
-                }
+                self.begin_field(limits)?;
                 Place::Line
             }
             (Place::Start | Place::Line, _) => Place::Line,
         };
         Ok(false)
+    }
+
+    fn begin_field(&mut self, limits: &HeadLimits) -> Result<(), Fault> {
+        self.fields += 1;
+        if self.fields > limits.max_fields.min(MOST_FIELDS) {
+            return Err(Fault::TooManyFields);
+        }
+        Ok(())
     }
 }
 
@@ -188,9 +200,11 @@ fn ordinary(bytes: &[u8]) -> usize {
     find(bytes, first_control, u8::is_ascii_control).unwrap_or(bytes.len())
 }
 
-fn first_cr(bytes: &[u8]) -> Option<usize> {
-    let in_word = |word| (less(word ^ (EACH * u64::from(b'\r')), 1).trailing_zeros() / 8) as usize;
-    find(bytes, in_word, |byte| *byte == b'\r')
+/// Where the first byte of this kind is.
+pub(super) fn first(byte: u8, bytes: &[u8]) -> Option<usize> {
+    let all = EACH * u64::from(byte);
+    let in_word = |word| (less(word ^ all, 1).trailing_zeros() / 8) as usize;
+    find(bytes, in_word, |other| *other == byte)
 }
 
 /// Where the first byte of a kind is, told for eight bytes at once and, for what is left behind the
