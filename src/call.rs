@@ -108,7 +108,7 @@ impl Engine {
             let result = match result {
                 Ok((answer, place)) => Ok(Relay::start(answer, place, record)),
                 Err(refusal) => {
-                    refusal.report(*record);
+                    refusal.report(record);
                     Err(refusal)
                 }
             };

@@ -46,20 +46,19 @@ impl Service for Proxy {
         let request_id = RequestId::adopt_or_new(fields.get(&X_REQUEST_ID), now);
         let trace = TraceContext::child_of(fields.get_all(&TRACEPARENT));
         let method = request.head.method.clone();
-        // On the heap, because it is handed on from future to future up to the answer's end.
-        let record = Box::new(CallRecord::start(
+        let record = CallRecord::start(
             Arc::clone(telemetry),
             now,
             Door::Proxy,
             request_id.clone(),
             trace.clone(),
             method,
-        ));
+        );
         let understood = self.understand(request, request_id.clone(), trace);
         async move {
             let outcome = match understood {
                 Ok(call) => self.engine.run(call, record).await,
-                Err(refusal) => refused(refusal, *record),
+                Err(refusal) => refused(refusal, record),
             };
             print(outcome, &request_id)
         }
@@ -82,7 +81,7 @@ impl Service for Proxy {
 }
 
 /// What comes of a request before the engine is asked.
-fn refused(refusal: Refusal, record: CallRecord) -> Outcome {
+fn refused(refusal: Refusal, record: Box<CallRecord>) -> Outcome {
     refusal.report(record);
     Outcome {
         result: Err(refusal),
