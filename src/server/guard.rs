@@ -4,6 +4,7 @@
 //! `Origin` or `Sec-Fetch-Site`, and a rebound name shows in `Host`. Both are checked here, for
 //! both listeners; what is answered is the doors' business.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use http::{HeaderName, header};
@@ -16,14 +17,34 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     /// Origins of web pages that may call, as browsers spell them.
-    pub allowed_origins: Vec<Box<str>>,
+    allowed_origins: Vec<Box<str>>,
     /// DNS names under which the listener may be reached besides `localhost`.
-    pub allowed_hosts: Vec<Box<str>>,
+    allowed_hosts: Vec<Box<str>>,
     /// Whether pages that the listener serves itself, and links typed by hand, may call.
-    pub own_pages: bool,
+    own_pages: bool,
+    /// The last `Host` that passed: an agent says the same one in every request.
+    passed: RefCell<Option<Box<[u8]>>>,
 }
 
 impl Guard {
+    /// For a listener that agents call, and pages of these origins.
+    pub fn of_agents(allowed_origins: Vec<Box<str>>, allowed_hosts: Vec<Box<str>>) -> Self {
+        Self {
+            allowed_origins,
+            allowed_hosts,
+            ..Self::default()
+        }
+    }
+
+    /// For a listener that operators call, and its own pages.
+    pub fn of_operators(allowed_hosts: Vec<Box<str>>) -> Self {
+        Self {
+            allowed_hosts,
+            own_pages: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether the request comes from an agent, or from a page that may act as one.
     // spec: ORIGIN-1
     pub fn allows_origin(&self, fields: &FieldList) -> bool {
@@ -50,9 +71,17 @@ impl Guard {
             // HTTP/1.0 without Host: browsers never send it.
             return true;
         };
-        let Some(name) = host_name(host.as_bytes()) else {
-            return false;
-        };
+        if self.passed.borrow().as_deref() == Some(host.as_bytes()) {
+            return true;
+        }
+        let is_ours = host_name(host.as_bytes()).is_some_and(|name| self.is_ours(name));
+        if is_ours {
+            self.passed.replace(Some(host.as_bytes().into()));
+        }
+        is_ours
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
         name.parse::<IpAddr>().is_ok()
             || name.eq_ignore_ascii_case("localhost")
             || self
@@ -129,6 +158,7 @@ mod tests {
             ..Guard::default()
         };
         let check = |host: &str| guard.allows_host(&[("host", host)].into());
+        // Each is asked twice, since a host that has passed is remembered.
         for own in [
             "127.0.0.1:8787",
             "[::1]:8787",
@@ -138,7 +168,7 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "127.0.0.1:",
         ] {
-            assert!(check(own), "{own}");
+            assert!(check(own) && check(own), "{own}");
         }
         for foreign in [
             "evil.example",
@@ -152,7 +182,7 @@ mod tests {
             "evil.example:127.0.0.1",
             "",
         ] {
-            assert!(!check(foreign), "{foreign}");
+            assert!(!check(foreign) && !check(foreign), "{foreign}");
         }
     }
 }
