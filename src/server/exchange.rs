@@ -94,8 +94,8 @@ impl<S: Service> Connection<'_, S> {
     async fn send(&mut self, mut answer: Response<S::Body>, mut asked: Asked) -> After {
         let size = answer.body().size_hint().exact();
         let mut coding = Coding::of(&asked, answer.status(), size);
-        let is_draining = poll_fn(|cx| Poll::Ready(self.drain.poll_started(cx).is_ready())).await;
-        asked.keep_alive &= !is_draining && coding != Coding::UntilClose && self.can_go_on();
+        asked.keep_alive &=
+            !self.drain.has_started() && coding != Coding::UntilClose && self.can_go_on();
         let mut out = Outbox::new(self.limits.body_timeout);
         self.wire.borrow_mut().take_interim(&mut out.head);
         coding.write_head(&asked, &answer, size, &mut out);
