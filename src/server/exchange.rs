@@ -52,7 +52,7 @@ impl<S: Service> Connection<'_, S> {
                 self.answered(answer, asked.version).await
             };
             match answered {
-                Ok(answer) => self.send(answer, asked).await,
+                Ok(mut answer) => self.send(&mut answer, asked).await,
                 Err(Gone) => {
                     debug!("the client went away before its answer");
                     After::Cut
@@ -62,13 +62,13 @@ impl<S: Service> Connection<'_, S> {
     }
 
     /// Waits for the answer as long as the client does.
-    async fn answered(
+    fn answered(
         &mut self,
         mut answer: Pin<&mut impl Future<Output = Response<S::Body>>>,
         version: Version,
-    ) -> Result<Response<S::Body>, Gone> {
+    ) -> impl Future<Output = Result<Response<S::Body>, Gone>> {
         let mut departure = Departure::new(version);
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             let polled = answer.as_mut().poll(cx);
             let wire = &mut *self.wire.borrow_mut();
             match polled {
@@ -77,7 +77,6 @@ impl<S: Service> Connection<'_, S> {
                 Poll::Pending => departure.poll(wire, &mut self.alarm, cx).map(Err),
             }
         })
-        .await
     }
 
     /// The answer to what is no request.
@@ -87,19 +86,19 @@ impl<S: Service> Connection<'_, S> {
             is_head: false,
             keep_alive: false,
         };
-        let answer = self.service.refuse(why);
-        self.send(answer, asked).await
+        let mut answer = self.service.refuse(why);
+        self.send(&mut answer, asked).await
     }
 
-    async fn send(&mut self, mut answer: Response<S::Body>, mut asked: Asked) -> After {
+    /// Sends an answer from where it is, because it is large to move.
+    async fn send(&mut self, answer: &mut Response<S::Body>, mut asked: Asked) -> After {
         let size = answer.body().size_hint().exact();
         let mut coding = Coding::of(&asked, answer.status(), size);
         asked.keep_alive &=
             !self.drain.has_started() && coding != Coding::UntilClose && self.can_go_on();
         let mut out = Outbox::new(self.limits.body_timeout);
         self.wire.borrow_mut().take_interim(&mut out.head);
-        coding.write_head(&asked, &answer, size, &mut out);
-        // Where it is: an answer is large to move.
+        coding.write_head(&asked, answer, size, &mut out);
         let body = Pin::new(answer.body_mut());
         let sent = self.send_body(body, &mut coding, &mut out).await;
         match sent {
