@@ -25,11 +25,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Body;
 
 use crate::body::BodyLimits;
+use crate::http1::FieldList;
 use crate::registry::{Reach, Registry};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
@@ -99,10 +101,10 @@ impl AdminApi {
     }
 
     /// Whether a request carries the admin token.
-    pub fn carries_token(&self, headers: &HeaderMap) -> bool {
-        self.token
-            .as_ref()
-            .is_some_and(|token| token.check(headers).is_ok())
+    pub fn carries_token(&self, fields: &FieldList) -> bool {
+        let offered = || fields.get_all(&AUTHORIZATION);
+        let token = self.token.as_ref();
+        token.is_some_and(|token| token.check(offered()).is_ok())
     }
 
     /// Answers one request.
@@ -147,7 +149,7 @@ impl AdminApi {
         };
         if !is_open
             && let Some(token) = &self.token
-            && let Err(refusal) = token.check(request.headers())
+            && let Err(refusal) = token.check(request.headers().get_all(AUTHORIZATION))
         {
             return refusal.into_response();
         }

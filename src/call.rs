@@ -21,6 +21,7 @@ use hyper::body::Body;
 use tokio::time::Instant;
 
 use crate::body::{BodyLimits, CaptureError, Captured};
+use crate::http1::FieldList;
 use crate::ids::{AgentId, RequestId, ToolName};
 use crate::registry::{Place, Registry, Tool};
 use crate::telemetry::{CallRecord, Telemetry, TraceContext};
@@ -45,8 +46,8 @@ pub struct Call<B> {
     pub trace: TraceContext,
     /// The method, passed on.
     pub method: Method,
-    /// The agent's headers as they came.
-    pub headers: http::HeaderMap,
+    /// The agent's fields as they came.
+    pub fields: FieldList,
     /// What the agent adds to the tool's URL.
     pub addition: Addition,
     /// The agent's body, not read yet.
@@ -107,7 +108,7 @@ impl Engine {
             let result = match result {
                 Ok((answer, place)) => Ok(Relay::start(answer, place, record)),
                 Err(refusal) => {
-                    refusal.report(*record);
+                    refusal.report(record);
                     Err(refusal)
                 }
             };
@@ -119,14 +120,14 @@ impl Engine {
     fn admit<B>(&self, call: Call<B>, record: &mut CallRecord) -> Result<Admitted<B>, Refusal> {
         record.agent(call.agent.clone());
         let tool = self.resolve(&call, record)?;
-        let repeatable = retry::is_repeatable(&tool, &call.method, &call.headers);
+        let repeatable = retry::is_repeatable(&tool, &call.method, &call.fields);
         let template = head::Template::new(
             &tool,
             &call.agent,
             &call.request_id,
             call.trace,
             call.method,
-            call.headers,
+            call.fields,
             &call.addition,
         )?;
         admit(&tool, record)?;
@@ -247,19 +248,20 @@ async fn place(
 pub fn first_attempt(
     tool: &Tool,
     agent: &AgentId,
-    headers: http::HeaderMap,
+    fields: FieldList,
     request_id: &RequestId,
     body: &Captured<crate::sign::BodyMac>,
     at: crate::clock::Timestamp,
 ) -> Result<crate::sign::Signed, Refusal> {
-    let (trace, addition) = (TraceContext::child_of(&headers), Addition::default());
+    let trace = TraceContext::child_of(fields.get_all(&crate::headers::TRACEPARENT));
+    let addition = Addition::default();
     let template = head::Template::new(
         tool,
         agent,
         request_id,
         trace,
         Method::POST,
-        headers,
+        fields,
         &addition,
     )?;
     let stamp = crate::sign::Stamp {

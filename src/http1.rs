@@ -7,6 +7,7 @@
 
 mod body;
 mod chunked;
+mod field_list;
 mod fields;
 mod host;
 mod request;
@@ -15,7 +16,7 @@ mod scan;
 mod write;
 
 pub use body::{BodyDecoder, Decoded};
-pub use host::parse_host;
+pub use field_list::FieldList;
 pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};
 pub use scan::{HeadScan, ScannedHead};

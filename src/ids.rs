@@ -89,9 +89,7 @@ impl VisibleAscii {
     }
 
     fn as_str(&self) -> &str {
-        self.0
-            .to_str()
-            .expect("checked to be visible ASCII when it was made")
+        str::from_utf8(self.0.as_bytes()).expect("checked to be visible ASCII when it was made")
     }
 }
 

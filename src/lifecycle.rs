@@ -47,6 +47,11 @@ impl DrainWatch {
         // An error means that the drainer is gone, and then the process is going too.
         let _ = self.watch.wait_for(|draining| *draining).await;
     }
+
+    /// Whether the drain has started, for those who do not wait for it.
+    pub fn has_started(&self) -> bool {
+        *self.watch.borrow() || self.watch.has_changed().is_err()
+    }
 }
 
 /// Whether this process wants traffic.
@@ -99,6 +104,24 @@ mod tests {
         });
         assert!(drainer.drain(Duration::from_secs(10)).await);
         task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_drain_has_started_once_it_was_asked_for() {
+        let (drainer, mut watch) = drain();
+        assert!(!watch.has_started());
+        drainer.signal.send(true).unwrap();
+        assert!(watch.has_started());
+        watch.started().await;
+        assert!(watch.has_started());
+    }
+
+    #[tokio::test]
+    async fn without_a_drainer_the_end_has_begun() {
+        let (drainer, mut watch) = drain();
+        drop(drainer);
+        assert!(watch.has_started());
+        watch.started().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,15 +11,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderValue, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
 use crate::call::{Addition, Call, Engine, Outcome, Refusal, Relay, RelayError};
-use crate::headers::{X_COUNTERSIGN_ATTEMPTS, X_REQUEST_ID};
+use crate::headers::{TRACEPARENT, X_COUNTERSIGN_ATTEMPTS, X_REQUEST_ID};
 use crate::ids::RequestId;
 use crate::server::guard::Guard;
-use crate::server::{RequestBody, Service, Unreadable};
+use crate::server::{Request, RequestBody, Service, Unreadable};
 use crate::telemetry::{CallRecord, Door, TraceContext};
 
 pub use identity::Identity;
@@ -39,27 +39,26 @@ pub struct Proxy {
 impl Service for Proxy {
     type Body = ProxyBody;
 
-    fn answer(&self, request: Request<RequestBody>) -> impl Future<Output = Response<ProxyBody>> {
+    fn answer(&self, request: Request) -> impl Future<Output = Response<ProxyBody>> {
         let telemetry = &self.engine.telemetry;
         let now = telemetry.clock.now();
-        let offered = request.headers().get(X_REQUEST_ID);
-        let request_id = RequestId::adopt_or_new(offered, now);
-        let trace = TraceContext::child_of(request.headers());
-        let method = request.method().clone();
-        // On the heap, because it is handed on from future to future up to the answer's end.
-        let record = Box::new(CallRecord::start(
+        let fields = &request.head.fields;
+        let request_id = RequestId::adopt_or_new(fields.get(&X_REQUEST_ID), now);
+        let trace = TraceContext::child_of(fields.get_all(&TRACEPARENT));
+        let method = request.head.method.clone();
+        let record = CallRecord::start(
             Arc::clone(telemetry),
             now,
             Door::Proxy,
             request_id.clone(),
             trace.clone(),
             method,
-        ));
+        );
         let understood = self.understand(request, request_id.clone(), trace);
         async move {
             let outcome = match understood {
                 Ok(call) => self.engine.run(call, record).await,
-                Err(refusal) => refused(refusal, *record),
+                Err(refusal) => refused(refusal, record),
             };
             print(outcome, &request_id)
         }
@@ -75,14 +74,14 @@ impl Service for Proxy {
             now,
             Door::Proxy,
             request_id.clone(),
-            TraceContext::child_of(&HeaderMap::new()),
+            TraceContext::child_of([]),
         );
         print(refused(why.into(), record), &request_id)
     }
 }
 
 /// What comes of a request before the engine is asked.
-fn refused(refusal: Refusal, record: CallRecord) -> Outcome {
+fn refused(refusal: Refusal, record: Box<CallRecord>) -> Outcome {
     refusal.report(record);
     Outcome {
         result: Err(refusal),
@@ -95,16 +94,16 @@ impl Proxy {
     // spec: CALL-1 CALL-2 ORIGIN-1
     fn understand(
         &self,
-        request: Request<RequestBody>,
+        request: Request,
         request_id: RequestId,
         trace: TraceContext,
     ) -> Result<Call<RequestBody>, Refusal> {
-        if !self.guard.allows_origin(request.headers()) {
+        let Request { mut head, body } = request;
+        if !self.guard.allows_origin(&head.fields) {
             return Err(Refusal::OriginNotAllowed);
         }
-        let (mut head, body) = request.into_parts();
-        let (agent, proven) = self.identity.of(&mut head.headers)?;
-        if !proven && !self.guard.allows_host(&head.headers) {
+        let (agent, proven) = self.identity.of(&mut head.fields)?;
+        if !proven && !self.guard.allows_host(&head.fields) {
             return Err(Refusal::HostNotAllowed);
         }
         let route = route::parse(head.uri.path())?;
@@ -115,7 +114,7 @@ impl Proxy {
             request_id,
             trace,
             method: head.method,
-            headers: head.headers,
+            fields: head.fields,
             addition: Addition {
                 rest: route.rest,
                 query,
@@ -135,8 +134,16 @@ fn print(outcome: Outcome, request_id: &RequestId) -> Response<ProxyBody> {
     };
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, request_id.to_header());
-    headers.insert(X_COUNTERSIGN_ATTEMPTS, HeaderValue::from(outcome.attempts));
+    headers.insert(X_COUNTERSIGN_ATTEMPTS, number(outcome.attempts));
     response
+}
+
+/// Almost every answer takes one attempt, and a constant takes no memory.
+fn number(attempts: usize) -> HeaderValue {
+    match attempts {
+        1 => HeaderValue::from_static("1"),
+        other => HeaderValue::from(other),
+    }
 }
 
 /// What the door's answers carry.
@@ -184,7 +191,7 @@ impl Body for ProxyBody {
 mod tests {
     use super::*;
 
-    fn size_of_answer<F>(_: impl FnOnce(&'static Proxy, Request<RequestBody>) -> F) -> usize {
+    fn size_of_answer<F>(_: impl FnOnce(&'static Proxy, Request) -> F) -> usize {
         size_of::<F>()
     }
 

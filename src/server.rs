@@ -21,12 +21,13 @@ mod listen;
 mod outbox;
 mod path;
 mod reply;
+mod request;
 mod wire;
 
 use std::future::Future;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use hyper::body::Body;
 
 pub use acceptor::{Acceptor, Listener};
@@ -37,16 +38,19 @@ pub use connection::{HttpLimits, serve_connection};
 pub use intake::RequestBody;
 pub use listen::{ConnectionSlots, accept_loop};
 pub use path::percent_decode;
+pub use request::Request;
 
 use crate::http1::Fault;
 
 /// Answers requests. One value serves all connections of one worker.
 pub trait Service: 'static {
     /// What answers carry.
-    type Body: Body<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static> + 'static;
+    type Body: Body<Data = bytes::Bytes, Error: std::error::Error + Send + Sync + 'static>
+        + Unpin
+        + 'static;
 
     /// Answers one request. The future is dropped when the client goes away.
-    fn answer(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Self::Body>>;
+    fn answer(&self, request: Request) -> impl Future<Output = Response<Self::Body>>;
 
     /// Answers what is no request. The connection is closed behind the answer.
     fn refuse(&self, why: Unreadable) -> Response<Self::Body>;

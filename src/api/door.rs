@@ -1,14 +1,15 @@
 //! The admin listener's service: what must hold before the API is asked anything.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_body_util::Full;
 use tracing::debug;
 
 use crate::api::AdminApi;
 use crate::call::Refusal;
+use crate::http1::FieldList;
 use crate::server::guard::Guard;
-use crate::server::{RequestBody, Service, Unreadable};
+use crate::server::{Request, Service, Unreadable};
 
 /// Keeps foreign pages and rebound names away from the API.
 #[derive(Debug)]
@@ -22,9 +23,9 @@ pub struct AdminDoor {
 impl Service for AdminDoor {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<RequestBody>) -> Response<Full<Bytes>> {
-        match self.check(&request) {
-            Ok(()) => self.api.answer(request).await,
+    async fn answer(&self, request: Request) -> Response<Full<Bytes>> {
+        match self.check(&request.head.fields) {
+            Ok(()) => self.api.answer(http::Request::from(request)).await,
             Err(refusal) => refusal.to_response().map(Full::new),
         }
     }
@@ -38,12 +39,11 @@ impl Service for AdminDoor {
 
 impl AdminDoor {
     // spec: ORIGIN-1
-    fn check(&self, request: &Request<RequestBody>) -> Result<(), Refusal> {
-        let headers = request.headers();
-        if !self.guard.allows_host(headers) && !self.api.carries_token(headers) {
+    fn check(&self, fields: &FieldList) -> Result<(), Refusal> {
+        if !self.guard.allows_host(fields) && !self.api.carries_token(fields) {
             return Err(Refusal::HostNotAllowed);
         }
-        if !self.guard.allows_origin(headers) {
+        if !self.guard.allows_origin(fields) {
             return Err(Refusal::OriginNotAllowed);
         }
         Ok(())

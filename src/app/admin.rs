@@ -63,11 +63,7 @@ pub(super) fn admin_door(
             Some(edit) => api.editable(edit, parts.settings.upstream.allow_private),
             None => api,
         },
-        guard: Guard {
-            allowed_hosts: parts.settings.agents.allowed_hosts.clone(),
-            allowed_origins: Vec::new(),
-            own_pages: true,
-        },
+        guard: Guard::of_operators(parts.settings.agents.allowed_hosts.clone()),
     }
 }
 

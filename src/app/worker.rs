@@ -121,10 +121,9 @@ fn proxy(parts: &Parts) -> Proxy {
             body_limits: parts.body_limits(),
         },
         identity: Identity::new(settings.agents.default_id.clone(), &settings.agents.tokens),
-        guard: Guard {
-            allowed_origins: settings.agents.allowed_origins.clone(),
-            allowed_hosts: settings.agents.allowed_hosts.clone(),
-            own_pages: false,
-        },
+        guard: Guard::of_agents(
+            settings.agents.allowed_origins.clone(),
+            settings.agents.allowed_hosts.clone(),
+        ),
     }
 }

@@ -6,10 +6,11 @@
 use std::rc::Rc;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::call::Refusal;
 use crate::headers::{EndToEnd, TRACEPARENT, X_REQUEST_ID};
+use crate::http1::FieldList;
 use crate::ids::{AgentId, RequestId};
 use crate::registry::Tool;
 use crate::sign::Head;
@@ -46,7 +47,7 @@ impl Template {
         request_id: &RequestId,
         trace: TraceContext,
         method: Method,
-        headers: HeaderMap,
+        fields: FieldList,
         addition: &Addition,
     ) -> Result<Self, Refusal> {
         let path = target(tool, addition)?;
@@ -56,7 +57,7 @@ impl Template {
                 || (*name == TRACESTATE && !trace.keep_tracestate())
                 || tool.headers.iter().any(|(own, _)| own == name)
         };
-        let mut fields = EndToEnd::of(headers, tool.headers.len() + 1, is_replaced);
+        let mut fields = EndToEnd::of(fields.into_vec(), tool.headers.len() + 1, is_replaced);
         for (name, value) in &tool.headers {
             fields.push(name.clone(), value.clone());
         }

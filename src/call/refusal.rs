@@ -251,7 +251,7 @@ impl Refusal {
     }
 
     /// Ends the account of a call that is refused.
-    pub fn report(&self, record: CallRecord) {
+    pub fn report(&self, record: Box<CallRecord>) {
         let (status, code) = self.status_and_code();
         record.finish(CallOutcome::Refused(status, code));
     }

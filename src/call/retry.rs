@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::call::verdict::Kind;
 use crate::clock::Timestamp;
 use crate::headers::IDEMPOTENCY_KEY;
+use crate::http1::FieldList;
 use crate::registry::{RetryOn, Tool};
 
 /// The first wait is drawn from zero to this.
@@ -18,7 +19,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Whether a request that the upstream may have seen can be sent again without asking.
 // spec: RETRY-2
-pub(super) fn is_repeatable(tool: &Tool, method: &Method, headers: &HeaderMap) -> bool {
+pub(super) fn is_repeatable(tool: &Tool, method: &Method, fields: &FieldList) -> bool {
     let by_method = [
         Method::GET,
         Method::HEAD,
@@ -26,7 +27,7 @@ pub(super) fn is_repeatable(tool: &Tool, method: &Method, headers: &HeaderMap) -
         Method::PUT,
         Method::DELETE,
     ];
-    tool.idempotent || by_method.contains(method) || headers.contains_key(IDEMPOTENCY_KEY)
+    tool.idempotent || by_method.contains(method) || fields.contains(&IDEMPOTENCY_KEY)
 }
 
 /// What one call may do about failures.

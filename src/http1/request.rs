@@ -1,10 +1,11 @@
 //! A request's head: what it asks for, and where its body ends.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Uri, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{Method, Uri, Version};
 
-use crate::http1::{Fault, Framing, ScannedHead, fields, parse_host};
+use crate::http1::host::is_host;
+use crate::http1::{Fault, FieldList, Framing, ScannedHead, fields};
 
 /// What a request's head says.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub struct RequestHead {
     /// 1.0 or 1.1.
     pub version: Version,
     /// Every field; the values are slices of the head.
-    pub headers: HeaderMap,
+    pub fields: FieldList,
     /// Where the body ends; never [`Framing::UntilClose`].
     pub framing: Framing,
     /// Whether the client may send another request afterwards.
@@ -44,18 +45,22 @@ pub fn parse_request(head: &ScannedHead) -> Result<RequestHead, Fault> {
     let method =
         Method::from_bytes(method).map_err(|_| Fault::Malformed("the method is not a token"))?;
     let uri = parse_target(&method, head.bytes().slice_ref(target))?;
-    let headers = fields::parse(head, lines, 0)?;
-    check_host(version, &headers)?;
-    let framing = framing_of(version, &headers)?;
+    let mut fields = FieldList::with_capacity(head.fields());
+    for field in fields::parse(head, lines) {
+        let (name, value) = field?;
+        fields.push(name, value);
+    }
+    check_host(version, &fields)?;
+    let framing = framing_of(version, &fields)?;
     Ok(RequestHead {
-        keep_alive: fields::keeps_alive(version, &headers),
+        keep_alive: fields::keeps_alive(version, fields.get_all(&CONNECTION)),
         expects_continue: version == Version::HTTP_11
             && !matches!(framing, Framing::None | Framing::Length(0))
-            && expects_continue(&headers),
+            && expects_continue(&fields),
         method,
         uri,
         version,
-        headers,
+        fields,
         framing,
     })
 }
@@ -77,7 +82,10 @@ fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Fault> {
     if *method == Method::CONNECT {
         return Err(Fault::Malformed("CONNECT is not served, this is no tunnel"));
     }
-    if !target.iter().all(|byte| matches!(byte, 0x21..=0x7e)) || target.contains(&b'#') {
+    if !target
+        .iter()
+        .all(|byte| matches!(byte, 0x21..=0x7e) && *byte != b'#')
+    {
         return Err(Fault::Malformed(
             "the target holds a fragment or a character that has to be percent-encoded",
         ));
@@ -92,7 +100,7 @@ fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Fault> {
     } else {
         Some(authority_of(&target).ok_or(FORM)?)
     };
-    if authority.is_some_and(|authority| parse_host(authority).is_none()) {
+    if authority.is_some_and(|authority| !is_host(authority)) {
         return Err(AUTHORITY);
     }
     Uri::from_maybe_shared(target).map_err(|_| FORM)
@@ -109,11 +117,11 @@ fn authority_of(target: &[u8]) -> Option<&[u8]> {
 }
 
 // spec: FRAME-1
-fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Fault> {
-    let mut hosts = headers.get_all(HOST).iter();
+fn check_host(version: Version, fields: &FieldList) -> Result<(), Fault> {
+    let mut hosts = fields.get_all(&HOST);
     let fault = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => "there is more than one Host",
-        (Some(host), None) if parse_host(host.as_bytes()).is_none() => "Host is not valid",
+        (Some(host), None) if !is_host(host.as_bytes()) => "Host is not valid",
         (None, _) if version == Version::HTTP_11 => "Host is missing",
         (Some(_) | None, _) => return Ok(()),
     };
@@ -121,10 +129,10 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 // spec: FRAME-1
-fn framing_of(version: Version, headers: &HeaderMap) -> Result<Framing, Fault> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+fn framing_of(version: Version, fields: &FieldList) -> Result<Framing, Fault> {
+    let mut lengths = fields.get_all(&CONTENT_LENGTH);
     let length = lengths.next();
-    if length.is_some() && headers.contains_key(TRANSFER_ENCODING) {
+    if length.is_some() && fields.contains(&TRANSFER_ENCODING) {
         return Err(Fault::Malformed(
             "Content-Length and Transfer-Encoding exclude each other",
         ));
@@ -132,7 +140,7 @@ fn framing_of(version: Version, headers: &HeaderMap) -> Result<Framing, Fault> {
     if lengths.next().is_some() {
         return Err(Fault::Malformed("there is more than one Content-Length"));
     }
-    if fields::is_chunked(headers)? {
+    if fields::is_chunked(fields.get_all(&TRANSFER_ENCODING))? {
         return match version {
             Version::HTTP_11 => Ok(Framing::Chunked),
             _ => Err(Fault::Malformed("HTTP/1.0 has no transfer codings")),
@@ -143,7 +151,7 @@ fn framing_of(version: Version, headers: &HeaderMap) -> Result<Framing, Fault> {
     })
 }
 
-fn expects_continue(headers: &HeaderMap) -> bool {
-    let expectation = headers.get(EXPECT).map(|value| value.as_bytes());
+fn expects_continue(fields: &FieldList) -> bool {
+    let expectation = fields.get(&EXPECT).map(|value| value.as_bytes());
     expectation.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }

@@ -1,6 +1,6 @@
 //! An answer's head: its status, and where its body ends.
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use crate::http1::request::parse_version;
@@ -20,6 +20,7 @@ pub struct ResponseHead {
 }
 
 /// What an answer gets on its way to an agent: which call it answers, and after how many attempts.
+/// There is room for it, because a map that grows is built anew.
 const ROOM: usize = 2;
 
 /// Reads the head of the answer to a request of this method.
@@ -33,12 +34,17 @@ pub fn parse_response(head: &ScannedHead, method: &Method) -> Result<ResponseHea
     }
     let mut lines = head.lines();
     let (version, status) = parse_status_line(lines.next().unwrap_or_default())?;
-    let mut headers = fields::parse(head, lines, ROOM)?;
+    let mut headers = HeaderMap::with_capacity(head.fields() + ROOM);
+    for field in fields::parse(head, lines) {
+        let (name, value) = field?;
+        headers.append(name, value);
+    }
     let stated = stated_body(version, &mut headers)?;
     let has_no_body = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || *method == Method::HEAD;
-    let mut keep_alive = fields::keeps_alive(version, &headers) && stated.trusted;
+    let mut keep_alive =
+        fields::keeps_alive(version, headers.get_all(CONNECTION)) && stated.trusted;
     let framing = if has_no_body {
         keep_alive &= !states_what_cannot_be(status, stated.framing)?;
         if status == StatusCode::NO_CONTENT {
@@ -82,7 +88,7 @@ struct Stated {
 
 // spec: FRAME-1
 fn stated_body(version: Version, headers: &mut HeaderMap) -> Result<Stated, Fault> {
-    if fields::is_chunked(headers)? {
+    if fields::is_chunked(headers.get_all(TRANSFER_ENCODING))? {
         if version == Version::HTTP_10 {
             return Err(Fault::Malformed("HTTP/1.0 has no transfer codings"));
         }

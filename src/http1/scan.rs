@@ -92,12 +92,8 @@ impl<'head> Iterator for Lines<'head> {
     type Item = &'head [u8];
 
     fn next(&mut self) -> Option<&'head [u8]> {
-        let mut end = ordinary(self.rest);
-        while self.rest.get(end) == Some(&b'\t') {
-            end += 1;
-            end += ordinary(&self.rest[end..]);
-        }
-        let (line, rest) = self.rest.split_at(end);
+        // A CR stands nowhere else in a head that has passed.
+        let (line, rest) = self.rest.split_at(first(b'\r', self.rest)?);
         self.rest = rest.strip_prefix(b"\r\n")?;
         (!line.is_empty()).then_some(line)
     }
@@ -140,6 +136,13 @@ impl HeadScan {
         loop {
             if self.place == Place::Line {
                 self.at += ordinary(&seen[self.at..]);
+                // Most lines are followed by another one that is here, and then nobody has to
+                // remember what stands between the two.
+                if let [b'\r', b'\n', 0x21..0x7f, ..] = seen[self.at..] {
+                    self.begin_field(limits)?;
+                    self.at += 3;
+                    continue;
+                }
             }
             let Some(&byte) = seen.get(self.at) else {
                 break;
@@ -175,41 +178,67 @@ impl HeadScan {
             (Place::Start | Place::NextLine, b' ' | b'\t') => return Err(FOLDED),
             (_, byte) if is_control(byte) => return Err(CONTROL),
             (Place::NextLine, _) => {
-                self.fields += 1;
-                if self.fields > limits.max_fields.min(MOST_FIELDS) {
-                    return Err(Fault::TooManyFields);
-                }
+                self.begin_field(limits)?;
                 Place::Line
             }
             (Place::Start | Place::Line, _) => Place::Line,
         };
         Ok(false)
     }
+
+    fn begin_field(&mut self, limits: &HeadLimits) -> Result<(), Fault> {
+        self.fields += 1;
+        if self.fields > limits.max_fields.min(MOST_FIELDS) {
+            return Err(Fault::TooManyFields);
+        }
+        Ok(())
+    }
 }
 
 /// How many bytes from here on are no control characters at all.
 fn ordinary(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let found = first_control(*word);
-        if found < word.len() {
-            return index * word.len() + found;
-        }
-    }
-    let last = rest.iter().position(u8::is_ascii_control);
-    bytes.len() - rest.len() + last.unwrap_or(rest.len())
+    find(bytes, first_control, u8::is_ascii_control).unwrap_or(bytes.len())
 }
 
-/// Where in these eight bytes the first control character is; 8 where there is none.
+/// Where the first byte of this kind is.
+pub(super) fn first(byte: u8, bytes: &[u8]) -> Option<usize> {
+    let all = EACH * u64::from(byte);
+    let in_word = |word| (less(word ^ all, 1).trailing_zeros() / 8) as usize;
+    find(bytes, in_word, |other| *other == byte)
+}
+
+/// Where the first byte of a kind is, told for eight bytes at once and, for what is left behind the
+/// last eight, for each.
+fn find(
+    bytes: &[u8],
+    in_word: impl Fn(u64) -> usize,
+    is_one: impl Fn(&u8) -> bool,
+) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let found = in_word(u64::from_le_bytes(*word));
+        if found < word.len() {
+            return Some(index * word.len() + found);
+        }
+    }
+    let last = rest.iter().position(is_one)?;
+    Some(bytes.len() - rest.len() + last)
+}
+
+const EACH: u64 = u64::from_le_bytes([1; 8]);
+const HIGHEST: u64 = EACH << 7;
+
+/// The highest bit of the first of these eight bytes that is less than `than`, which is at most 128.
 ///
 /// Heads are most of what is read of a small call, so all eight are compared at once: subtracting
 /// borrows from a byte's highest bit where the byte is less. A borrow can reach the bytes behind
-/// that one, which is why only the first is told.
-fn first_control(bytes: [u8; 8]) -> usize {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHEST: u64 = EACH << 7;
-    let less = |word: u64, than: u8| word.wrapping_sub(EACH * u64::from(than)) & !word & HIGHEST;
-    let word = u64::from_le_bytes(bytes);
+/// that one, which is why only the lowest bit that is set tells anything.
+fn less(word: u64, than: u8) -> u64 {
+    word.wrapping_sub(EACH * u64::from(than)) & !word & HIGHEST
+}
+
+/// Where in these eight bytes the first control character is; 8 where there is none.
+fn first_control(word: u64) -> usize {
     let is_delete = less(word ^ (EACH * 0x7f), 1);
     ((less(word, b' ') | is_delete).trailing_zeros() / 8) as usize
 }

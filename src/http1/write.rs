@@ -32,7 +32,7 @@ pub fn write_request_head<'f, F>(
     write_head_end(out);
 }
 
-/// Writes the first line and these fields of an answer's head, and leaves it open for
+/// Writes the first line of an answer's head and those fields that go on, and leaves it open for
 /// [`write_field`] and [`write_head_end`]. There is room for them and `behind` bytes more in `out`
 /// then.
 pub fn write_response_head(
@@ -40,6 +40,7 @@ pub fn write_response_head(
     version: Version,
     status: StatusCode,
     headers: &HeaderMap,
+    goes_on: impl Fn(&HeaderName) -> bool,
     behind: usize,
 ) {
     let reason = status.canonical_reason().unwrap_or_default();
@@ -53,7 +54,7 @@ pub fn write_response_head(
     out.put_u8(b' ');
     out.put_slice(reason.as_bytes());
     out.put_slice(b"\r\n");
-    write_fields(out, headers);
+    write_fields(out, headers.iter().filter(|(name, _)| goes_on(name)));
 }
 
 /// Writes one field of a head that is open. `value` must hold no line break.

@@ -1,10 +1,11 @@
 //! Who is calling: proven by a token where tokens are configured, claimed by a header otherwise.
 
-use http::{HeaderMap, header};
+use http::header;
 
 use crate::call::Refusal;
 use crate::config::AgentToken;
 use crate::headers::{self, X_ONCEONLY_AGENT_ID};
+use crate::http1::FieldList;
 use crate::ids::AgentId;
 use crate::secret::TokenDigest;
 
@@ -29,18 +30,19 @@ impl Identity {
         }
     }
 
-    /// The caller, and whether a token proved it. A token is taken out of the headers.
-    pub(super) fn of(&self, headers: &mut HeaderMap) -> Result<(AgentId, bool), Refusal> {
-        let claimed = claimed(headers)?;
+    /// The caller, and whether a token proved it. A token is taken out of the fields.
+    pub(super) fn of(&self, fields: &mut FieldList) -> Result<(AgentId, bool), Refusal> {
+        let claimed = claimed(fields)?;
         if self.tokens.is_empty() {
             return Ok((claimed.unwrap_or_else(|| self.default.clone()), false));
         }
-        let proven = headers::bearer(headers).and_then(|token| self.owner(token));
+        let proven = headers::bearer(fields.get_all(&header::AUTHORIZATION));
+        let proven = proven.and_then(|token| self.owner(token));
         let proven = proven.ok_or(Refusal::Unauthorized)?.clone();
         if claimed.is_some_and(|claimed| claimed != proven) {
             return Err(Refusal::AgentMismatch);
         }
-        headers.remove(header::AUTHORIZATION);
+        fields.remove(&header::AUTHORIZATION);
         Ok((proven, true))
     }
 
@@ -57,8 +59,9 @@ impl Identity {
     }
 }
 
-fn claimed(headers: &HeaderMap) -> Result<Option<AgentId>, Refusal> {
-    let mut values = headers.get_all(X_ONCEONLY_AGENT_ID).iter();
+fn claimed(fields: &FieldList) -> Result<Option<AgentId>, Refusal> {
+    let name = X_ONCEONLY_AGENT_ID;
+    let mut values = fields.get_all(&name);
     let first = values.next();
     if values.next().is_some() {
         return Err(Refusal::BadRequest(
@@ -76,8 +79,6 @@ fn claimed(headers: &HeaderMap) -> Result<Option<AgentId>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
     use crate::secret::Secret;
 
@@ -97,24 +98,22 @@ mod tests {
         authorization: Option<&str>,
         expected: Result<(&str, bool), Refusal>,
     ) {
-        let mut headers = HeaderMap::new();
-        let fields = [
-            (X_ONCEONLY_AGENT_ID, agent),
-            (header::AUTHORIZATION, authorization),
+        let said = [
+            ("x-onceonly-agent-id", agent),
+            ("authorization", authorization),
         ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                headers.insert(name, HeaderValue::from_str(value).unwrap());
-            }
-        }
-        let result = identity.of(&mut headers);
+        let said = said
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let mut fields = FieldList::from(&said.collect::<Vec<_>>()[..]);
+        let result = identity.of(&mut fields);
         assert_eq!(
             result.as_ref().map(|(a, p)| (a.as_str(), *p)),
             expected.as_ref().map(|e| *e)
         );
         let spent = expected.is_ok_and(|(_, proven)| proven);
         assert_eq!(
-            headers.contains_key(header::AUTHORIZATION),
+            fields.contains(&header::AUTHORIZATION),
             authorization.is_some() && !spent
         );
     }

@@ -44,14 +44,16 @@ pub async fn serve_connection<S: Service>(
     io: Box<dyn ClientIo>,
     service: Rc<S>,
     limits: HttpLimits,
-    mut drain: DrainWatch,
+    drain: DrainWatch,
 ) {
-    let started = pin!(drain.started());
+    let mut waiting = drain.clone();
+    let drain_started = pin!(waiting.started());
     let connection = Connection {
         wire: Rc::new(RefCell::new(Wire::new(io))),
         service,
         limits,
-        drain: Drain::Watching(started),
+        drain,
+        drain_started: DrainStarted::Awaited(drain_started),
         alarm: Alarm::default(),
     };
     connection.run().await;
@@ -62,21 +64,22 @@ pub(super) struct Connection<'c, S> {
     pub(super) wire: Rc<RefCell<Wire>>,
     pub(super) service: Rc<S>,
     pub(super) limits: HttpLimits,
-    pub(super) drain: Drain<'c>,
+    pub(super) drain: DrainWatch,
+    drain_started: DrainStarted<'c>,
     pub(super) alarm: Alarm,
 }
 
-/// Whether the drain has started.
-pub(super) enum Drain<'c> {
-    Watching(Pin<&'c mut dyn Future<Output = ()>>),
-    Started,
+/// What wakes a connection that is idle when the drain starts.
+enum DrainStarted<'c> {
+    Awaited(Pin<&'c mut dyn Future<Output = ()>>),
+    Past,
 }
 
-impl Drain<'_> {
-    pub(super) fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Watching(started) = self {
+impl DrainStarted<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Awaited(started) = self {
             ready!(started.as_mut().poll(cx));
-            *self = Self::Started;
+            *self = Self::Past;
         }
         Poll::Ready(())
     }
@@ -167,7 +170,7 @@ impl<S: Service> Connection<'_, S> {
                 Poll::Ready(Ok(0) | Err(Gone)) => return Poll::Ready(Some(Next::Over)),
                 Poll::Pending => {}
             }
-            if !is_begun && self.drain.poll_started(cx).is_ready() {
+            if !is_begun && self.drain_started.poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
             let until = if is_begun {

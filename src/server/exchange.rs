@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Version};
+use http::{Method, Response, Version};
 use hyper::body::Body;
 use tracing::debug;
 
@@ -19,8 +19,8 @@ use crate::server::departure::Departure;
 use crate::server::outbox::Outbox;
 use crate::server::reply::{Asked, Broken, Coding};
 use crate::server::wire::{Gone, Wire};
-use crate::server::{RequestBody, Service, Unreadable};
-use crate::turn::Turn;
+use crate::server::{Request, Service, Unreadable};
+use crate::turn::{self, Turn};
 
 /// What becomes of a connection after an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,7 +41,8 @@ impl<S: Service> Connection<'_, S> {
             is_head: head.method == Method::HEAD,
             keep_alive: head.keep_alive,
         };
-        let request = self.request(head);
+        let body = Wire::begin_body(&self.wire, head.framing, head.expects_continue);
+        let request = Request { head, body };
         let service = Rc::clone(&self.service);
         // The future is moved to the heap as a whole, so it is kept small: what `async fn` takes has
         // a place of its own in each of them.
@@ -51,7 +52,7 @@ impl<S: Service> Connection<'_, S> {
                 self.answered(answer, asked.version).await
             };
             match answered {
-                Ok(answer) => self.send(answer, asked).await,
+                Ok(mut answer) => self.send(&mut answer, asked).await,
                 Err(Gone) => {
                     debug!("the client went away before its answer");
                     After::Cut
@@ -60,33 +61,24 @@ impl<S: Service> Connection<'_, S> {
         }
     }
 
-    fn request(&self, head: RequestHead) -> Request<RequestBody> {
-        let body = Wire::begin_body(&self.wire, head.framing, head.expects_continue);
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.version_mut() = head.version;
-        *request.headers_mut() = head.headers;
-        request
-    }
-
     /// Waits for the answer as long as the client does.
-    async fn answered(
+    fn answered(
         &mut self,
         mut answer: Pin<&mut impl Future<Output = Response<S::Body>>>,
         version: Version,
-    ) -> Result<Response<S::Body>, Gone> {
+    ) -> impl Future<Output = Result<Response<S::Body>, Gone>> {
         let mut departure = Departure::new(version);
-        poll_fn(|cx| {
-            let polled = answer.as_mut().poll(cx);
+        poll_fn(move |cx| {
+            let (polled, stepped_back) = turn::steps_back(|| answer.as_mut().poll(cx));
             let wire = &mut *self.wire.borrow_mut();
             match polled {
                 _ if wire.is_gone() => Poll::Ready(Err(Gone)),
                 Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+                // It does not wait, so there is no need to look yet.
+                Poll::Pending if stepped_back => Poll::Pending,
                 Poll::Pending => departure.poll(wire, &mut self.alarm, cx).map(Err),
             }
         })
-        .await
     }
 
     /// The answer to what is no request.
@@ -96,20 +88,21 @@ impl<S: Service> Connection<'_, S> {
             is_head: false,
             keep_alive: false,
         };
-        let answer = self.service.refuse(why);
-        self.send(answer, asked).await
+        let mut answer = self.service.refuse(why);
+        self.send(&mut answer, asked).await
     }
 
-    async fn send(&mut self, answer: Response<S::Body>, mut asked: Asked) -> After {
-        let (head, body) = answer.into_parts();
-        let size = body.size_hint().exact();
-        let mut coding = Coding::of(&asked, head.status, size);
-        let is_draining = poll_fn(|cx| Poll::Ready(self.drain.poll_started(cx).is_ready())).await;
-        asked.keep_alive &= !is_draining && coding != Coding::UntilClose && self.can_go_on();
+    /// Sends an answer from where it is, because it is large to move.
+    async fn send(&mut self, answer: &mut Response<S::Body>, mut asked: Asked) -> After {
+        let size = answer.body().size_hint().exact();
+        let mut coding = Coding::of(&asked, answer.status(), size);
+        asked.keep_alive &=
+            !self.drain.has_started() && coding != Coding::UntilClose && self.can_go_on();
         let mut out = Outbox::new(self.limits.body_timeout);
         self.wire.borrow_mut().take_interim(&mut out.head);
-        coding.write_head(&asked, head, size, &mut out);
-        let sent = self.send_body(pin!(body), &mut coding, &mut out).await;
+        coding.write_head(&asked, answer, size, &mut out);
+        let body = Pin::new(answer.body_mut());
+        let sent = self.send_body(body, &mut coding, &mut out).await;
         match sent {
             Ok(()) if asked.keep_alive => After::Keep,
             Ok(()) => After::Close,

@@ -4,9 +4,12 @@
 //! `Origin` or `Sec-Fetch-Site`, and a rebound name shows in `Host`. Both are checked here, for
 //! both listeners; what is answered is the doors' business.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderName, header};
+
+use crate::http1::FieldList;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -14,24 +17,44 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     /// Origins of web pages that may call, as browsers spell them.
-    pub allowed_origins: Vec<Box<str>>,
+    allowed_origins: Vec<Box<str>>,
     /// DNS names under which the listener may be reached besides `localhost`.
-    pub allowed_hosts: Vec<Box<str>>,
+    allowed_hosts: Vec<Box<str>>,
     /// Whether pages that the listener serves itself, and links typed by hand, may call.
-    pub own_pages: bool,
+    own_pages: bool,
+    /// The last `Host` that passed: an agent says the same one in every request.
+    passed: RefCell<Option<Box<[u8]>>>,
 }
 
 impl Guard {
+    /// For a listener that agents call, and pages of these origins.
+    pub fn of_agents(allowed_origins: Vec<Box<str>>, allowed_hosts: Vec<Box<str>>) -> Self {
+        Self {
+            allowed_origins,
+            allowed_hosts,
+            ..Self::default()
+        }
+    }
+
+    /// For a listener that operators call, and its own pages.
+    pub fn of_operators(allowed_hosts: Vec<Box<str>>) -> Self {
+        Self {
+            allowed_hosts,
+            own_pages: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether the request comes from an agent, or from a page that may act as one.
     // spec: ORIGIN-1
-    pub fn allows_origin(&self, headers: &HeaderMap) -> bool {
-        match (headers.get(header::ORIGIN), headers.get(SEC_FETCH_SITE)) {
+    pub fn allows_origin(&self, fields: &FieldList) -> bool {
+        match (fields.get(&header::ORIGIN), fields.get(&SEC_FETCH_SITE)) {
             (None, None) => true,
             (Some(origin), _) => {
                 self.allowed_origins
                     .iter()
                     .any(|allowed| allowed.as_bytes() == origin.as_bytes())
-                    || (self.own_pages && is_own_origin(origin.as_bytes(), headers))
+                    || (self.own_pages && is_own_origin(origin.as_bytes(), fields))
             }
             (None, Some(site)) => {
                 self.own_pages && matches!(site.as_bytes(), b"same-origin" | b"none")
@@ -43,14 +66,22 @@ impl Guard {
     ///
     /// A name that an attacker's DNS points here is none of those.
     // spec: ORIGIN-1
-    pub fn allows_host(&self, headers: &HeaderMap) -> bool {
-        let Some(host) = headers.get(header::HOST) else {
+    pub fn allows_host(&self, fields: &FieldList) -> bool {
+        let Some(host) = fields.get(&header::HOST) else {
             // HTTP/1.0 without Host: browsers never send it.
             return true;
         };
-        let Some(name) = host_name(host.as_bytes()) else {
-            return false;
-        };
+        if self.passed.borrow().as_deref() == Some(host.as_bytes()) {
+            return true;
+        }
+        let is_ours = host_name(host.as_bytes()).is_some_and(|name| self.is_ours(name));
+        if is_ours {
+            self.passed.replace(Some(host.as_bytes().into()));
+        }
+        is_ours
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
         name.parse::<IpAddr>().is_ok()
             || name.eq_ignore_ascii_case("localhost")
             || self
@@ -76,28 +107,14 @@ fn host_name(host: &[u8]) -> Option<&str> {
 }
 
 /// `Host` has been checked to be ours, so a page of the same host and port is ours too.
-fn is_own_origin(origin: &[u8], headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).map(|host| host.as_bytes());
+fn is_own_origin(origin: &[u8], fields: &FieldList) -> bool {
+    let host = fields.get(&header::HOST).map(|host| host.as_bytes());
     host.is_some() && origin.strip_prefix(b"http://") == host
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Version};
-
     use super::*;
-
-    fn request(version: Version, fields: &[(&str, &str)]) -> Request<()> {
-        let mut request = Request::new(());
-        *request.version_mut() = version;
-        for (name, value) in fields {
-            let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            request
-                .headers_mut()
-                .append(name.parse::<HeaderName>().unwrap(), value);
-        }
-        request
-    }
 
     #[test]
     fn pages_are_refused_unless_listed() {
@@ -105,9 +122,7 @@ mod tests {
             allowed_origins: vec!["http://localhost:3000".into()],
             ..Guard::default()
         };
-        let check = |fields: &[(&str, &str)]| {
-            guard.allows_origin(request(Version::HTTP_11, fields).headers())
-        };
+        let check = |fields: &[(&str, &str)]| guard.allows_origin(&fields.into());
         assert!(check(&[]));
         assert!(check(&[("origin", "http://localhost:3000")]));
         assert!(check(&[
@@ -126,9 +141,7 @@ mod tests {
             own_pages: true,
             ..Guard::default()
         };
-        let check = |fields: &[(&str, &str)]| {
-            guard.allows_origin(request(Version::HTTP_11, fields).headers())
-        };
+        let check = |fields: &[(&str, &str)]| guard.allows_origin(&fields.into());
         let host = ("host", "127.0.0.1:8788");
         assert!(check(&[host, ("origin", "http://127.0.0.1:8788")]));
         assert!(check(&[host, ("sec-fetch-site", "same-origin")]));
@@ -144,8 +157,8 @@ mod tests {
             allowed_hosts: vec!["sidecar".into()],
             ..Guard::default()
         };
-        let check =
-            |host: &str| guard.allows_host(request(Version::HTTP_11, &[("host", host)]).headers());
+        let check = |host: &str| guard.allows_host(&[("host", host)].into());
+        // Each is asked twice, since a host that has passed is remembered.
         for own in [
             "127.0.0.1:8787",
             "[::1]:8787",
@@ -155,7 +168,7 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "127.0.0.1:",
         ] {
-            assert!(check(own), "{own}");
+            assert!(check(own) && check(own), "{own}");
         }
         for foreign in [
             "evil.example",
@@ -169,7 +182,7 @@ mod tests {
             "evil.example:127.0.0.1",
             "",
         ] {
-            assert!(!check(foreign), "{foreign}");
+            assert!(!check(foreign) && !check(foreign), "{foreign}");
         }
     }
 }

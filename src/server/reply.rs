@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use http::{StatusCode, Version, response};
+use http::{HeaderName, Response, StatusCode, Version};
 
 use crate::http1::{
     FINAL_CHUNK, write_chunk_size, write_field, write_head_end, write_number, write_response_head,
@@ -51,29 +51,27 @@ impl Coding {
 
     /// Writes the head. What it says about length and connection is ours alone: whatever the answer
     /// came with belongs to another connection.
-    pub(super) fn write_head(
+    pub(super) fn write_head<B>(
         self,
         asked: &Asked,
-        mut head: response::Parts,
+        answer: &Response<B>,
         size: Option<u64>,
         out: &mut Outbox,
     ) {
-        head.headers.remove(TRANSFER_ENCODING);
-        head.headers.remove(CONNECTION);
+        let (status, headers) = (answer.status(), answer.headers());
+        // Of a body that is not sent, the head may still tell the length (RFC 9110, 8.6).
+        let may_tell = self == Self::Nothing && status != StatusCode::NO_CONTENT;
+        let tells = may_tell && headers.contains_key(CONTENT_LENGTH);
         let length = match self {
             Self::Length(length) => Some(length),
-            // Of a body that is not sent, the head may still tell the length (RFC 9110, 8.6).
-            Self::Nothing if head.status == StatusCode::NO_CONTENT => None,
-            Self::Nothing if head.headers.contains_key(CONTENT_LENGTH) => None,
-            Self::Nothing => size.filter(|size| *size > 0),
-            Self::Chunked | Self::UntilClose => None,
+            Self::Nothing if may_tell && !tells => size.filter(|size| *size > 0),
+            Self::Nothing | Self::Chunked | Self::UntilClose => None,
         };
-        if self != Self::Nothing || head.status == StatusCode::NO_CONTENT {
-            head.headers.remove(CONTENT_LENGTH);
-        }
-        let behind = behind_head(length);
-        let out = &mut out.head;
-        write_response_head(out, asked.version, head.status, &head.headers, behind);
+        let goes_on = |name: &HeaderName| {
+            *name != TRANSFER_ENCODING && *name != CONNECTION && (*name != CONTENT_LENGTH || tells)
+        };
+        let (out, behind) = (&mut out.head, behind_head(length));
+        write_response_head(out, asked.version, status, headers, goes_on, behind);
         if let Some(length) = length {
             out.extend_from_slice(b"content-length: ");
             write_number(out, length);
@@ -82,7 +80,7 @@ impl Coding {
         if self == Self::Chunked {
             write_field(out, &TRANSFER_ENCODING, b"chunked");
         }
-        if !head.headers.contains_key(DATE) {
+        if !headers.contains_key(DATE) {
             with_date(|date| write_field(out, &DATE, date));
         }
         match (asked.keep_alive, asked.version) {

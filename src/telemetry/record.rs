@@ -87,6 +87,8 @@ struct Called {
 
 impl CallRecord {
     /// Starts the account of a call whose head arrived `at` this time.
+    ///
+    /// It is on the heap, because it is handed on from future to future up to the answer's end.
     pub fn start(
         telemetry: Arc<Telemetry>,
         at: Timestamp,
@@ -94,7 +96,7 @@ impl CallRecord {
         id: RequestId,
         trace: TraceContext,
         method: Method,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut record = Self::start_unread(telemetry, at, door, id, trace);
         record.method = Some(method);
         record
@@ -107,8 +109,8 @@ impl CallRecord {
         door: Door,
         id: RequestId,
         trace: TraceContext,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             telemetry,
             at,
             door,
@@ -127,7 +129,7 @@ impl CallRecord {
             request_bytes: 0,
             response_bytes: 0,
             outcome: None,
-        }
+        })
     }
 
     /// Who calls.
@@ -262,7 +264,7 @@ impl CallRecord {
     }
 
     /// The call is over.
-    pub fn finish(mut self, outcome: CallOutcome) {
+    pub fn finish(mut self: Box<Self>, outcome: CallOutcome) {
         self.outcome = Some(outcome);
     }
 

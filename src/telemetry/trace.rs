@@ -4,9 +4,7 @@
 //! letter, a new one if not. Spans are named here and recorded by nobody yet; the ids tie the access
 //! log to the logs on both sides.
 
-use http::{HeaderMap, HeaderValue};
-
-use crate::headers::TRACEPARENT;
+use http::HeaderValue;
 
 const TRACE_HEX: usize = 32;
 const SPAN_HEX: usize = 16;
@@ -25,14 +23,15 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The agent's trace, or a new one where its `traceparent` is missing, repeated or malformed.
+    /// The agent's trace, by all values of its `traceparent`, or a new one where that is missing,
+    /// repeated or malformed.
     ///
     /// A new trace is not sampled: the specification asks that of whoever starts a trace without
     /// deciding to record it.
     // spec: HDR-2
     // spec: OBS-3
-    pub fn child_of(headers: &HeaderMap) -> Self {
-        let mut fields = headers.get_all(TRACEPARENT).iter();
+    pub fn child_of<'v>(traceparent: impl IntoIterator<Item = &'v HeaderValue>) -> Self {
+        let mut fields = traceparent.into_iter();
         match (fields.next(), fields.next()) {
             (Some(only), None) => parse(only.as_bytes()).unwrap_or_else(Self::fresh),
             (None, _) | (Some(_), Some(_)) => Self::fresh(),
@@ -128,14 +127,9 @@ mod tests {
     use super::*;
 
     fn incoming(fields: &[&str]) -> TraceContext {
-        let mut headers = HeaderMap::new();
-        for field in fields {
-            headers.append(
-                TRACEPARENT,
-                HeaderValue::from_bytes(field.as_bytes()).unwrap(),
-            );
-        }
-        TraceContext::child_of(&headers)
+        let value = |field: &&str| HeaderValue::from_bytes(field.as_bytes()).unwrap();
+        let values: Vec<_> = fields.iter().map(value).collect();
+        TraceContext::child_of(&values)
     }
 
     /// Trace and flags of what goes out; the span is new every time.

@@ -20,7 +20,9 @@ use tokio::time::{Instant, Sleep};
 
 use crate::http1::Fault;
 use crate::lifecycle::{Drainer, drain};
-use crate::server::{ClientIo, HttpLimits, RequestBody, Service, Unreadable, serve_connection};
+use crate::server::{
+    self, ClientIo, HttpLimits, RequestBody, Service, Unreadable, serve_connection,
+};
 use crate::test_support::http1::{Head, Reader};
 
 type Answering = Pin<Box<dyn Future<Output = Response<Script>>>>;
@@ -40,8 +42,8 @@ impl Stub {
 impl Service for Stub {
     type Body = Script;
 
-    fn answer(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Script>> {
-        (self.0)(request)
+    fn answer(&self, request: server::Request) -> impl Future<Output = Response<Script>> {
+        (self.0)(request.into())
     }
 
     fn refuse(&self, why: Unreadable) -> Response<Script> {

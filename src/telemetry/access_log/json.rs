@@ -16,31 +16,38 @@ macro_rules! key {
     };
 }
 
+/// The same for a string, with its first quotation mark.
+macro_rules! text_key {
+    ($name:literal) => {
+        concat!(key!($name), "\"")
+    };
+}
+
 /// Appends `line` to `out`, without an end.
 pub fn write(line: &Line<'_>, out: &mut Vec<u8>) {
     let mut json = Json(out);
     json.raw("{\"ts\":\"");
     json.0.extend_from_slice(&line.ts.to_ascii());
-    json.raw("\"");
-    json.text(key!("request_id"), line.request_id);
-    json.word(key!("trace_id"), line.trace_id);
-    json.word(key!("door"), line.door);
+    json.0.push(b'"');
+    json.text(text_key!("request_id"), line.request_id);
+    json.word(text_key!("trace_id"), line.trace_id);
+    json.word(text_key!("door"), line.door);
     if let Some(tool) = line.tool {
-        json.text(key!("tool"), tool);
+        json.text(text_key!("tool"), tool);
     }
     if let Some(scope) = line.scope {
-        json.scope(key!("scope"), scope);
+        json.scope(text_key!("scope"), scope);
     }
     if let Some(agent) = line.agent {
-        json.text(key!("agent"), agent);
+        json.text(text_key!("agent"), agent);
     }
     if let Some(method) = line.method {
-        json.text(key!("method"), method);
+        json.text(text_key!("method"), method);
     }
     json.number(key!("status"), line.status.into());
-    json.word(key!("outcome"), line.outcome);
+    json.word(text_key!("outcome"), line.outcome);
     if let Some(code) = line.code {
-        json.word(key!("code"), code);
+        json.word(text_key!("code"), code);
     }
     let attempts = line.attempts.first.into_iter().chain(line.attempts.more);
     json.list(key!("attempts"), attempts, Json::attempt);
@@ -54,7 +61,7 @@ pub fn write(line: &Line<'_>, out: &mut Vec<u8>) {
         json.millis(key!("queued_ms"), queued);
     }
     if let Some(circuit) = line.circuit {
-        json.word(key!("circuit"), circuit);
+        json.word(text_key!("circuit"), circuit);
     }
     json.number(key!("request_bytes"), line.request_bytes);
     json.number(key!("response_bytes"), line.response_bytes);
@@ -63,28 +70,32 @@ pub fn write(line: &Line<'_>, out: &mut Vec<u8>) {
     json.raw("}");
 }
 
-/// Appends JSON to a buffer. A `key` comes with everything around the name.
+/// Appends JSON to a buffer. A `key` comes with everything around the name, and that of a string
+/// with the string's first quotation mark.
+///
+/// What takes a key is inlined: where the key's length is known, copying it is a few stores.
 struct Json<'o>(&'o mut Vec<u8>);
 
 impl Json<'_> {
+    #[inline(always)]
     fn raw(&mut self, json: &str) {
         self.0.extend_from_slice(json.as_bytes());
     }
 
     /// A string that needs no escapes, because it is one of ours.
+    #[inline(always)]
     fn word(&mut self, key: &str, word: &str) {
         self.raw(key);
-        self.raw("\"");
         self.raw(word);
-        self.raw("\"");
+        self.0.push(b'"');
     }
 
     /// Any string.
+    #[inline(always)]
     fn text(&mut self, key: &str, text: &str) {
         self.raw(key);
-        self.raw("\"");
         self.escaped(text);
-        self.raw("\"");
+        self.0.push(b'"');
     }
 
     fn scope(&mut self, key: &str, scope: &ScopeId) {
@@ -92,9 +103,9 @@ impl Json<'_> {
             ScopeId::Global => self.word(key, "global"),
             ScopeId::Agent(agent) => {
                 self.raw(key);
-                self.raw("\"agent:");
+                self.raw("agent:");
                 self.escaped(agent.as_str());
-                self.raw("\"");
+                self.0.push(b'"');
             }
         }
     }
@@ -109,6 +120,7 @@ impl Json<'_> {
         }
     }
 
+    #[inline(always)]
     fn number(&mut self, key: &str, number: u64) {
         self.raw(key);
         self.decimal(number);
@@ -133,14 +145,15 @@ impl Json<'_> {
         let micros = time.subsec_micros();
         let whole = time.as_secs().saturating_mul(1000);
         self.number(key, whole.saturating_add((micros / 1000).into()));
-        let tail = [micros / 100 % 10, micros / 10 % 10, micros % 10].map(|d| b'0' + d as u8);
-        let length = match tail {
-            [_, b'0', b'0'] => 1,
-            [_, _, b'0'] => 2,
-            [_, _, _] => 3,
-        };
-        self.raw(".");
-        self.0.extend_from_slice(&tail[..length]);
+        let [tenths, hundredths, thousandths] =
+            [micros / 100 % 10, micros / 10 % 10, micros % 10].map(|d| b'0' + d as u8);
+        self.0.extend_from_slice(&[b'.', tenths]);
+        if (hundredths, thousandths) != (b'0', b'0') {
+            self.0.push(hundredths);
+        }
+        if thousandths != b'0' {
+            self.0.push(thousandths);
+        }
     }
 
     fn list<'v, V: 'v>(
@@ -160,7 +173,7 @@ impl Json<'_> {
     }
 
     fn attempt(&mut self, attempt: &Attempt) {
-        self.word("{\"outcome\":", attempt.outcome);
+        self.word("{\"outcome\":\"", attempt.outcome);
         if let Some(status) = attempt.status {
             self.number(key!("status"), status.into());
         }
@@ -169,7 +182,7 @@ impl Json<'_> {
     }
 
     fn retry(&mut self, retry: &Retry) {
-        self.word("{\"reason\":", retry.reason);
+        self.word("{\"reason\":\"", retry.reason);
         self.millis(key!("wait_ms"), retry.wait);
         self.raw("}");
     }
@@ -199,7 +212,7 @@ mod tests {
     fn strings_are_as_serde_json_writes_them() {
         let check = |text: &str| {
             let expected = serde_json::to_string(text).unwrap();
-            assert_eq!(written(|json| json.text("", text)), expected);
+            assert_eq!(written(|json| json.text("\"", text)), expected);
         };
         for c in (0..0x250).chain([0x2028, 0xfeff, 0x1f511]) {
             let c = char::from_u32(c).unwrap();

@@ -33,11 +33,9 @@ impl World {
     }
 
     /// A call before anything is known about it.
-    fn arrival(&self) -> CallRecord {
-        let mut headers = http::HeaderMap::new();
+    fn arrival(&self) -> Box<CallRecord> {
         let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        headers.insert("traceparent", trace.parse().unwrap());
-        let trace = TraceContext::child_of(&headers);
+        let trace = TraceContext::child_of([&trace.parse().unwrap()]);
         let now = self.telemetry.clock.now();
         let id = "req-1".parse().unwrap();
         let id = RequestId::adopt_or_new(Some(&id), now);
@@ -46,7 +44,7 @@ impl World {
     }
 
     /// A call of a known agent to a registered tool.
-    fn call(&self) -> CallRecord {
+    fn call(&self) -> Box<CallRecord> {
         let mut call = self.arrival();
         call.agent("support".parse().unwrap());
         call.tool("send_email", &ScopeId::Global, &self.tool);

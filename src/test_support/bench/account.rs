@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::BufferedBytes;
@@ -54,7 +54,7 @@ impl Account {
             log,
             agent: "support_bot".parse().expect("a valid agent"),
             id: RequestId::new(START),
-            trace: TraceContext::child_of(&HeaderMap::new()),
+            trace: TraceContext::child_of([]),
         }
     }
 

@@ -8,7 +8,7 @@ use http_body_util::Full;
 
 use crate::body::{BodyLimits, BufferedBytes, Captured};
 use crate::call::first_attempt;
-use crate::http1::write_request_head;
+use crate::http1::{FieldList, write_request_head};
 use crate::ids::{AgentId, RequestId};
 use crate::registry::{AuthSpec, Tool, ToolSpec};
 use crate::secret::Secret;
@@ -50,7 +50,7 @@ pub struct Outbound {
     tool: Tool,
     agent: AgentId,
     request_id: RequestId,
-    headers: HeaderMap,
+    fields: FieldList,
     body: Captured<BodyMac>,
 }
 
@@ -84,21 +84,21 @@ impl Outbound {
                 .expect("the body is within its limits"),
             agent: "support_bot".parse().expect("a valid agent"),
             request_id: RequestId::new(START),
-            headers: RequestHead::parse(RequestHead::typical().arrived()).headers,
+            fields: RequestHead::parse(RequestHead::typical().arrived()).fields,
             tool,
         }
     }
 
     /// The agent's fields, which the head takes over.
-    pub fn agent_fields(&self) -> HeaderMap {
-        self.headers.clone()
+    pub fn agent_fields(&self) -> FieldList {
+        self.fields.clone()
     }
 
     /// From the agent's fields to the bytes of a signed head. The body was hashed before.
     ///
     /// # Panics
     /// Never: the call is valid.
-    pub fn head(&self, agent_fields: HeaderMap) -> BytesMut {
+    pub fn head(&self, agent_fields: FieldList) -> BytesMut {
         let (tool, agent, id) = (&self.tool, &self.agent, &self.request_id);
         let signed = first_attempt(tool, agent, agent_fields, id, &self.body, START);
         let signed = signed.expect("the call is valid");
