@@ -122,8 +122,8 @@ impl Engine {
         let repeatable = retry::is_repeatable(&tool, &call.method, &call.headers);
         let template = head::Template::new(
             &tool,
-            &call.agent,
-            &call.request_id,
+            call.agent,
+            call.request_id,
             call.trace,
             call.method,
             call.headers,
@@ -182,7 +182,7 @@ impl Engine {
         body: B,
         tool: &Tool,
         record: &mut CallRecord,
-    ) -> Result<Captured<crate::sign::BodyMac>, Refusal>
+    ) -> Result<Captured<crate::sign::Signature>, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -239,19 +239,19 @@ async fn place(
         .map_err(|_| Refusal::Overloaded(Overload::Concurrency))
 }
 
-/// A call's first attempt, signed, without the engine around it.
+/// A call's first attempt, signed, without the engine around it, for a `look` at it.
 ///
 /// # Errors
 /// When no URL comes of the call.
 #[cfg(feature = "test-support")]
-pub fn first_attempt(
+pub fn first_attempt<T>(
     tool: &Tool,
-    agent: &AgentId,
+    (agent, request_id): (AgentId, RequestId),
     headers: http::HeaderMap,
-    request_id: &RequestId,
-    body: &Captured<crate::sign::BodyMac>,
+    body: &Captured<crate::sign::Signature>,
     at: crate::clock::Timestamp,
-) -> Result<crate::sign::Signed, Refusal> {
+    look: impl FnOnce(&crate::sign::Signed<'_>) -> T,
+) -> Result<T, Refusal> {
     let (trace, addition) = (TraceContext::child_of(&headers), Addition::default());
     let template = head::Template::new(
         tool,
@@ -267,6 +267,9 @@ pub fn first_attempt(
         agent: template.agent(),
         at,
     };
-    let signer = &tool.signer;
-    Ok(signer.sign(template.head(), template.next_span(), body, stamp))
+    let span = template.next_span();
+    let signed = tool
+        .signer
+        .sign(template.head(), span.as_ref(), body, stamp);
+    Ok(look(&signed))
 }

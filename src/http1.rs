@@ -7,6 +7,7 @@
 
 mod body;
 mod chunked;
+mod decimal;
 mod fields;
 mod host;
 mod request;
@@ -15,6 +16,7 @@ mod scan;
 mod write;
 
 pub use body::{BodyDecoder, Decoded};
+pub use decimal::Decimal;
 pub use host::parse_host;
 pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};

@@ -16,7 +16,7 @@ use crate::call::retry::{self, Next, Policy};
 use crate::call::verdict::Verdict;
 use crate::clock::Clock;
 use crate::registry::{Tool, Trial};
-use crate::sign::{BodyMac, Stamp};
+use crate::sign::{Signature, Stamp};
 use crate::telemetry::{AttemptOutcome, CallRecord};
 use crate::upstream::{Pool, Seen, UpstreamBody};
 
@@ -33,7 +33,7 @@ pub(super) struct Attempts<'c> {
     pub(super) clock: Clock,
     pub(super) tool: &'c Tool,
     pub(super) template: &'c Template,
-    pub(super) body: &'c Captured<BodyMac>,
+    pub(super) body: &'c Captured<Signature>,
     /// The end of all attempts and waits together.
     pub(super) deadline: Option<Instant>,
 }
@@ -120,7 +120,7 @@ impl Attempts<'_> {
         };
         record.attempt_started(started);
         let (head, span) = (self.template.head(), self.template.next_span());
-        let signed = self.tool.signer.sign(head, span, self.body, stamp);
+        let signed = self.tool.signer.sign(head, span.as_ref(), self.body, stamp);
         let sent = self.pool.send(&self.tool.origin, &signed, deadline).await;
         let took = started.elapsed();
         match sent {

@@ -88,7 +88,7 @@ impl H1 {
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
         mut self,
-        request: &Signed,
+        request: &Signed<'_>,
         host: &HeaderValue,
         home: Home,
         deadline: Instant,

@@ -149,7 +149,7 @@ impl Stream {
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
         self,
-        signed: &Signed,
+        signed: &Signed<'_>,
         deadline: Instant,
     ) -> Result<Response<Http2Body>, Unanswered> {
         let connection = &*self.0;

@@ -87,7 +87,7 @@ impl Pool {
     pub async fn send(
         &self,
         origin: &Arc<Origin>,
-        request: &Signed,
+        request: &Signed<'_>,
         deadline: Instant,
     ) -> Result<Response<UpstreamBody>, SendError> {
         for _ in 0..MAX_DEAD {
@@ -117,7 +117,7 @@ impl Pool {
         &self,
         origin: &Arc<Origin>,
         wire: Wire,
-        request: &Signed,
+        request: &Signed<'_>,
         deadline: Instant,
     ) -> Result<Response<UpstreamBody>, Unanswered> {
         match wire {

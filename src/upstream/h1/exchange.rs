@@ -31,7 +31,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(connection: H1, request: &Signed, host: &HeaderValue) -> Self {
+    pub(super) fn new(connection: H1, request: &Signed<'_>, host: &HeaderValue) -> Self {
         let outgoing = Outgoing::new(request, host, connection.is_encrypted);
         Self {
             connection,

@@ -53,13 +53,17 @@ enum State {
 
 impl Outgoing {
     /// The head says which `host` it is for and how long the body is, and otherwise what was signed.
-    pub(super) fn new(request: &Signed, host: &HeaderValue, is_encrypted: bool) -> Self {
+    pub(super) fn new(request: &Signed<'_>, host: &HeaderValue, is_encrypted: bool) -> Self {
         let blocks = request.body().blocks();
         let size = blocks.iter().map(Bytes::len).sum();
         let length = stated_length(request.method(), size as u64);
-        let fields = iter::once((&HOST, host))
+        let fields = iter::once((&HOST, host.as_bytes()))
             .chain(request.fields())
-            .chain(length.as_ref().map(|length| (&CONTENT_LENGTH, length)));
+            .chain(
+                length
+                    .iter()
+                    .map(|length| (&CONTENT_LENGTH, length.as_ref())),
+            );
         let mut head = BytesMut::new();
         let behind = if size > MOST_COPIED { 0 } else { size };
         http1::write_request_head(&mut head, request.method(), request.path(), fields, behind);
