@@ -4,7 +4,7 @@
 //! first, so that the surplus of a burst grows old and goes. When to look for expired ones is the
 //! pool's business.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use metrics::Gauge;
 use tokio::time::Instant;
 
-use crate::registry::Origin;
+use crate::registry::{Origin, OriginMap};
 use crate::upstream::connect::Protocol;
 use crate::upstream::flight::Flight;
 use crate::upstream::h1::H1;
@@ -86,14 +86,14 @@ impl Slot {
 
 /// Everything that is held, by origin.
 pub(super) struct Shelf {
-    slots: HashMap<Arc<Origin>, Slot>,
+    slots: OriginMap<Slot>,
     keeping: Keeping,
 }
 
 impl Shelf {
     pub(super) fn new(keeping: Keeping) -> Self {
         Self {
-            slots: HashMap::new(),
+            slots: OriginMap::default(),
             keeping,
         }
     }
