@@ -141,6 +141,10 @@ impl Attempts<'_> {
     }
 
     fn next(&self, policy: Policy, verdict: &Verdict, retries: u8) -> Next {
+        // Most answers are final, and nothing else of them matters then.
+        if !policy.covers(verdict.kind()) {
+            return Next::Stop;
+        }
         let asked = match verdict {
             Verdict::Answered(response) => response
                 .headers()
