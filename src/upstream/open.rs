@@ -11,6 +11,7 @@ use crate::upstream::connect::{Connect, ConnectError, Connected, Protocol};
 use crate::upstream::h1::H1;
 use crate::upstream::h2::H2;
 use crate::upstream::shelf::{Held, PoolGauges};
+use crate::upstream::stock::Home;
 
 /// Opens connections and counts them.
 pub(super) struct Opener {
@@ -22,26 +23,27 @@ pub(super) struct Opener {
 
 /// A connection that has carried nothing yet.
 pub(super) enum Opened {
-    Http1(H1),
+    Http1(Box<H1>),
     Http2(Rc<H2>),
 }
 
 impl Opener {
-    /// Opens a connection. Dropping the future abandons it.
-    pub(super) async fn open(&self, origin: &Origin) -> Result<Opened, ConnectError> {
+    /// Opens a connection to the origin of `home`. Dropping the future abandons it.
+    pub(super) async fn open(&self, home: Home) -> Result<Opened, ConnectError> {
         let limit = self.timeout;
-        timeout(limit, self.open_untimed(origin))
+        timeout(limit, self.open_untimed(home))
             .await
             .unwrap_or(Err(ConnectError::TimedOut { limit }))
     }
 
-    async fn open_untimed(&self, origin: &Origin) -> Result<Opened, ConnectError> {
+    async fn open_untimed(&self, home: Home) -> Result<Opened, ConnectError> {
+        let origin = &*home.origin;
         let Connected { io, protocol } = self.connector.connect(origin).await?;
         match protocol {
             Protocol::Http1 => {
                 let is_encrypted = origin.scheme() == TransportScheme::Https;
-                let connection = H1::new(io, is_encrypted, self.count_active());
-                Ok(Opened::Http1(connection))
+                let connection = H1::new(io, is_encrypted, home, self.count_active());
+                Ok(Opened::Http1(Box::new(connection)))
             }
             Protocol::Http2 => {
                 let opened = H2::open(io, authority(origin), &self.gauges).await;

@@ -94,7 +94,7 @@ impl Pool {
             let Some(wire) = self.stock.pooled(origin) else {
                 break;
             };
-            match self.exchange(origin, wire, request, deadline).await {
+            match exchange(wire, request, deadline).await {
                 Ok(answer) => return Ok(answer),
                 // spec: RETRY-2
                 Err(Unanswered::HandedBack(_)) => {}
@@ -107,30 +107,27 @@ impl Pool {
             .await
             .map_err(|_| SendError::deadline(Seen::NotSent))?
             .map_err(SendError::connect)?;
-        let answered = self.exchange(origin, wire, request, deadline).await;
+        let answered = exchange(wire, request, deadline).await;
         answered.map_err(|unanswered| match unanswered {
             Unanswered::HandedBack(error) | Unanswered::Failed(error) => error,
         })
     }
+}
 
-    async fn exchange(
-        &self,
-        origin: &Arc<Origin>,
-        wire: Wire,
-        request: &Signed<'_>,
-        deadline: Instant,
-    ) -> Result<Response<UpstreamBody>, Unanswered> {
-        match wire {
-            Wire::Http1(connection) => {
-                let home = self.stock.home(origin);
-                let host = origin.authority();
-                let answer = connection.send(request, host, home, deadline).await?;
-                Ok(answer.map(UpstreamBody::http1))
-            }
-            Wire::Http2(stream) => {
-                let answer = stream.send(request, deadline).await?;
-                Ok(answer.map(UpstreamBody::http2))
-            }
+/// One request and the head of its answer.
+async fn exchange(
+    wire: Wire,
+    request: &Signed<'_>,
+    deadline: Instant,
+) -> Result<Response<UpstreamBody>, Unanswered> {
+    match wire {
+        Wire::Http1(connection) => {
+            let answer = connection.send(request, deadline).await?;
+            Ok(answer.map(UpstreamBody::http1))
+        }
+        Wire::Http2(stream) => {
+            let answer = stream.send(request, deadline).await?;
+            Ok(answer.map(UpstreamBody::http2))
         }
     }
 }

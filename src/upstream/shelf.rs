@@ -62,7 +62,7 @@ impl Keeping {
 }
 
 struct Idle {
-    connection: H1,
+    connection: Box<H1>,
     expires: Instant,
 }
 
@@ -110,7 +110,7 @@ impl Shelf {
 
     /// An idle connection that has not expired. Whether its peer is still there is found out when
     /// it is used.
-    pub(super) fn take_idle(&mut self, origin: &Arc<Origin>, now: Instant) -> Option<H1> {
+    pub(super) fn take_idle(&mut self, origin: &Arc<Origin>, now: Instant) -> Option<Box<H1>> {
         let slot = self.slots.get_mut(origin)?;
         while let Some(Idle {
             connection,
@@ -125,10 +125,10 @@ impl Shelf {
     }
 
     /// Keeps an idle connection; beyond the limit, the longest idle one goes.
-    pub(super) fn put_idle(&mut self, origin: &Arc<Origin>, connection: H1, now: Instant) {
+    pub(super) fn put_idle(&mut self, connection: Box<H1>, now: Instant) {
         let keeping = self.keeping;
         let expires = keeping.expiry(connection.opened(), now);
-        let slot = self.slot(origin);
+        let slot = self.slot(&connection.home.origin);
         slot.protocol = Some(Protocol::Http1);
         slot.idle.push_back(Idle {
             connection,

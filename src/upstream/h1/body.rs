@@ -10,13 +10,11 @@ use hyper::body::SizeHint;
 
 use crate::http1::{BodyDecoder, Decoded, Framing};
 use crate::upstream::h1::error::Http1Error;
-use crate::upstream::h1::incoming::Incoming;
 use crate::upstream::h1::lease::Lease;
 
 /// A body and the connection that it comes from.
 pub(in crate::upstream) struct Http1Body {
     decoder: BodyDecoder,
-    incoming: Incoming,
     /// What was found behind the piece that was given last.
     next: Option<Result<Bytes, Http1Error>>,
     /// `None` once the body has ended, one way or the other.
@@ -24,10 +22,9 @@ pub(in crate::upstream) struct Http1Body {
 }
 
 impl Http1Body {
-    pub(super) fn new(framing: Framing, incoming: Incoming, lease: Lease) -> Self {
+    pub(super) fn new(framing: Framing, lease: Lease) -> Self {
         let mut body = Self {
             decoder: BodyDecoder::new(framing),
-            incoming,
             next: None,
             lease: Some(lease),
         };
@@ -47,7 +44,7 @@ impl Http1Body {
                 return Poll::Ready(None);
             };
             let expected = self.decoder.remaining_hint();
-            match ready!(lease.poll_read(&mut self.incoming, cx, expected)) {
+            match ready!(lease.poll_read(cx, expected)) {
                 Ok(0) => self.stream_ended(),
                 Ok(_) => self.look_ahead(),
                 Err(error) => self.broke(Http1Error::Io(error)),
@@ -78,10 +75,10 @@ impl Http1Body {
 
     /// Decodes what has arrived, up to the next piece or the end.
     fn look_ahead(&mut self) {
-        if self.lease.is_none() {
+        let Some(lease) = &mut self.lease else {
             return;
-        }
-        match self.decoder.decode(&mut self.incoming.buffer) {
+        };
+        match self.decoder.decode(lease.buffer()) {
             Ok(Decoded::Data(piece)) => {
                 self.next = Some(Ok(piece));
                 if self.decoder.is_ended() {
@@ -96,7 +93,7 @@ impl Http1Body {
 
     fn finish(&mut self) {
         if let Some(lease) = self.lease.take() {
-            lease.finish(&self.incoming.buffer);
+            lease.finish();
         }
     }
 
