@@ -29,6 +29,7 @@ use crate::upstream::connect::Io;
 use crate::upstream::error::{Seen, SendError, Unanswered};
 use crate::upstream::h1::exchange::{Exchange, Late};
 use crate::upstream::h1::incoming::Incoming;
+use crate::upstream::h1::lease::Answering;
 use crate::upstream::shelf::Held;
 use crate::upstream::stock::Home;
 
@@ -49,6 +50,7 @@ pub(super) struct H1 {
     pub(super) held: Held,
     /// What has come of an answer and was not taken yet; holds no memory between two answers.
     incoming: Incoming,
+    answering: Answering,
     /// For the deadline of the request under way. It stays, because the next one's is later.
     alarm: Alarm,
 }
@@ -63,6 +65,7 @@ impl H1 {
             home,
             held,
             incoming: Incoming::new(),
+            answering: Answering::nothing(),
             alarm: Alarm::default(),
         }
     }

@@ -18,7 +18,7 @@ pub(super) struct Opener {
     pub(super) connector: Rc<dyn Connect>,
     /// Over everything that [`Opener::open`] does.
     pub(super) timeout: Duration,
-    pub(super) gauges: PoolGauges,
+    pub(super) gauges: Rc<PoolGauges>,
 }
 
 /// A connection that has carried nothing yet.
@@ -42,7 +42,8 @@ impl Opener {
         match protocol {
             Protocol::Http1 => {
                 let is_encrypted = origin.scheme() == TransportScheme::Https;
-                let connection = H1::new(io, is_encrypted, home, self.count_active());
+                let held = Held::new(&self.gauges, true);
+                let connection = H1::new(io, is_encrypted, home, held);
                 Ok(Opened::Http1(Box::new(connection)))
             }
             Protocol::Http2 => {
@@ -50,14 +51,6 @@ impl Opener {
                 opened.map(Opened::Http2).map_err(ConnectError::Handshake)
             }
         }
-    }
-
-    pub(super) fn count_active(&self) -> Held {
-        Held::new(&self.gauges.active)
-    }
-
-    pub(super) fn count_idle(&self) -> Held {
-        Held::new(&self.gauges.idle)
     }
 }
 

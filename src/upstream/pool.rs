@@ -63,7 +63,7 @@ impl Pool {
         let opener = Opener {
             connector,
             timeout: settings.connect_timeout,
-            gauges,
+            gauges: Rc::new(gauges),
         };
         let keeping = Keeping {
             idle_timeout: settings.idle_timeout,

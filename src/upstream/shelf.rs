@@ -27,19 +27,42 @@ pub struct PoolGauges {
     pub active: Gauge,
 }
 
-/// One connection's place in a gauge.
-pub(super) struct Held(Gauge);
+/// One connection's place in one of the two gauges.
+pub(super) struct Held {
+    gauges: Rc<PoolGauges>,
+    is_active: bool,
+}
 
 impl Held {
-    pub(super) fn new(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
+    pub(super) fn new(gauges: &Rc<PoolGauges>, is_active: bool) -> Self {
+        let held = Self {
+            gauges: Rc::clone(gauges),
+            is_active,
+        };
+        held.gauge().increment(1.0);
+        held
+    }
+
+    /// The connection carries something from now on, or nothing any more.
+    pub(super) fn set_active(&mut self, is_active: bool) {
+        if self.is_active != is_active {
+            self.gauge().decrement(1.0);
+            self.is_active = is_active;
+            self.gauge().increment(1.0);
+        }
+    }
+
+    fn gauge(&self) -> &Gauge {
+        match self.is_active {
+            true => &self.gauges.active,
+            false => &self.gauges.idle,
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.gauge().decrement(1.0);
     }
 }
 

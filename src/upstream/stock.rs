@@ -62,7 +62,7 @@ impl Stock {
         let now = Instant::now();
         let mut shelf = self.shelf.borrow_mut();
         if let Some(mut connection) = shelf.take_idle(origin, now) {
-            connection.held = self.opener.count_active();
+            connection.held.set_active(true);
             return Some(Wire::Http1(connection));
         }
         let shared = shelf.shared(origin, now)?;
@@ -127,7 +127,7 @@ impl Stock {
 
     /// Keeps a connection that can carry another request.
     fn keep(self: &Rc<Self>, mut connection: Box<H1>) {
-        connection.held = self.opener.count_idle();
+        connection.held.set_active(false);
         let mut shelf = self.shelf.borrow_mut();
         shelf.put_idle(connection, Instant::now());
         drop(shelf);
