@@ -148,9 +148,14 @@ impl Engine {
         B: Body<Data = Bytes> + Unpin,
     {
         let tool = &call.tool;
-        let body = self.capture(&mut call.body, tool, record).await?;
-        let deadline = tool.deadline.map(|deadline| Instant::now() + deadline);
+        let (body, captured) = self.capture(&mut call.body, tool, record).await?;
+        let deadline = tool.deadline.map(|deadline| captured + deadline);
         let place = place(tool, deadline, record).await?;
+        // Reading the clock costs as much as a small phase of a call, and most wait for no place.
+        let started = match &place {
+            Some(_) => Instant::now(),
+            None => captured,
+        };
         let attempts = attempt::Attempts {
             pool: &self.pool,
             clock: self.telemetry.clock,
@@ -160,7 +165,7 @@ impl Engine {
             deadline,
         };
         tool.budget().deposit();
-        let answer = attempts.run(call.policy, record).await?;
+        let answer = attempts.run(call.policy, started, record).await?;
         Ok((answer, place))
     }
 
@@ -177,12 +182,13 @@ impl Engine {
         Ok(tool)
     }
 
+    /// Reads the body. Tells when it was there, too.
     async fn capture<B>(
         &self,
         body: B,
         tool: &Tool,
         record: &mut CallRecord,
-    ) -> Result<Captured<crate::sign::Signature>, Refusal>
+    ) -> Result<(Captured<crate::sign::Signature>, Instant), Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -195,8 +201,9 @@ impl Engine {
             CaptureError::TimedOut { timeout } => Refusal::RequestTimeout { timeout },
             CaptureError::Broken(_) => Refusal::BadRequest("the body ended early or is malformed"),
         })?;
-        record.captured(captured.size(), started.elapsed());
-        Ok(captured)
+        let now = Instant::now();
+        record.captured(captured.size(), now - started);
+        Ok((captured, now))
     }
 }
 

@@ -39,20 +39,22 @@ pub(super) struct Attempts<'c> {
 }
 
 impl Attempts<'_> {
-    /// Makes attempts until one is good, none is left, or none is allowed.
+    /// Makes attempts, the first of them now, at `started`, until one is good, none is left, or none
+    /// is allowed.
     ///
     /// Dropping the future cancels the attempt or the wait that is going on.
     // spec: RETRY-3 RETRY-4 LIMIT-3
     pub(super) async fn run(
         &self,
         policy: Policy,
+        mut started: Instant,
         record: &mut CallRecord,
     ) -> Result<Answer, Refusal> {
         let mut retries = 0;
         let mut seen = Seen::NotSent;
         let mut trial = breaker::enter(self.tool, record)?;
         loop {
-            let verdict = self.once(record).await;
+            let verdict = self.once(started, record).await;
             breaker::ended(self.tool, trial, &verdict, record);
             // What one attempt may have done, a later one that was never sent cannot undo.
             if verdict.seen() == Seen::MaybeSeen {
@@ -76,6 +78,7 @@ impl Attempts<'_> {
                 Err(verdict) => return self.hand_over(verdict, seen),
             };
             retries += 1;
+            started = Instant::now();
         }
     }
 
@@ -107,8 +110,7 @@ impl Attempts<'_> {
     }
 
     // spec: SIG-3
-    async fn once(&self, record: &mut CallRecord) -> Verdict {
-        let started = Instant::now();
+    async fn once(&self, started: Instant, record: &mut CallRecord) -> Verdict {
         let own_end = started + self.tool.timeout;
         let deadline = self
             .deadline

@@ -120,6 +120,17 @@ impl Outgoing {
     }
 
     fn poll_write(&self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let written = ready!(match &self.body {
+            None => Pin::new(io).poll_write(cx, &self.head[self.offset..]),
+            Some(_) => self.poll_write_parts(io, cx),
+        });
+        Poll::Ready(match written {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) | Err(_) => written,
+        })
+    }
+
+    fn poll_write_parts(&self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
         let mut used = 0;
         while used < MOST_SLICES
@@ -130,14 +141,10 @@ impl Outgoing {
             used += 1;
         }
         let io = Pin::new(io);
-        let written = ready!(match &slices[..used] {
+        match &slices[..used] {
             [only] => io.poll_write(cx, only),
             many => io.poll_write_vectored(cx, many),
-        });
-        Poll::Ready(match written {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(_) | Err(_) => written,
-        })
+        }
     }
 
     fn taken(&mut self, count: usize) {
