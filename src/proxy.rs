@@ -140,10 +140,6 @@ fn print(outcome: Outcome, request_id: &RequestId) -> Response<ProxyBody> {
 }
 
 /// What the door's answers carry.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would cost the common case an allocation"
-)]
 pub enum ProxyBody {
     /// The tool's answer.
     Upstream(Relay),
