@@ -22,8 +22,14 @@ pub use limits::{BodyLimits, BufferedBytes};
 
 /// Something that takes in a body piece by piece, in order.
 pub trait Absorb {
+    /// What comes of the whole body.
+    type Digest;
+
     /// Takes the next piece.
     fn absorb(&mut self, piece: &[u8]);
+
+    /// There is no other piece.
+    fn finish(self) -> Self::Digest;
 }
 
 /// Why a body could not be captured.
@@ -58,8 +64,8 @@ pub struct Captured<D> {
     size: usize,
 }
 
-impl<D: Absorb> Captured<D> {
-    /// Reads `body` to its end, feeding every piece to `digest` as it arrives.
+impl<D> Captured<D> {
+    /// Reads `body` to its end, feeding every piece to `absorb` as it arrives.
     ///
     /// Dropping the future drops what was read and gives its room back.
     ///
@@ -69,13 +75,13 @@ impl<D: Absorb> Captured<D> {
     pub async fn read<B>(
         body: B,
         limits: &BodyLimits,
-        digest: D,
+        absorb: impl Absorb<Digest = D>,
     ) -> Result<Self, CaptureError<B::Error>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let timeout = limits.timeout;
-        let mut reading = pin!(Self::read_untimed(body, limits, digest));
+        let mut reading = pin!(Self::read_untimed(body, limits, absorb));
         // Most bodies are there with their heads, and need no timer.
         let first = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
         if let Poll::Ready(captured) = first {
@@ -89,7 +95,7 @@ impl<D: Absorb> Captured<D> {
     async fn read_untimed<B>(
         mut body: B,
         limits: &BodyLimits,
-        mut digest: D,
+        mut absorb: impl Absorb<Digest = D>,
     ) -> Result<Self, CaptureError<B::Error>>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -121,23 +127,21 @@ impl<D: Absorb> Captured<D> {
             if !held.grow_to(size) {
                 return Err(CaptureError::Overloaded);
             }
-            digest.absorb(&piece);
+            absorb.absorb(&piece);
             let expected = body.size_hint().exact().map(|rest| rest as usize);
             blocks.push(piece, expected);
         }
         held.shrink_to(size);
         Ok(Self {
             body: blocks.finish(held),
-            digest,
+            digest: absorb.finish(),
             size,
         })
     }
-}
 
-impl<D> Captured<D> {
-    /// The bytes, for one attempt: a reference count, not a copy.
-    pub fn replay(&self) -> ReplayBody {
-        self.body.clone()
+    /// The bytes. Another attempt is another clone: a reference count, not a copy.
+    pub fn replay(&self) -> &ReplayBody {
+        &self.body
     }
 
     /// What was computed over the bytes.

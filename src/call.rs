@@ -123,8 +123,8 @@ impl Engine {
         let repeatable = retry::is_repeatable(&tool, &call.method, &call.fields);
         let template = head::Template::new(
             &tool,
-            &call.agent,
-            &call.request_id,
+            call.agent,
+            call.request_id,
             call.trace,
             call.method,
             call.fields,
@@ -149,9 +149,14 @@ impl Engine {
         B: Body<Data = Bytes> + Unpin,
     {
         let tool = &call.tool;
-        let body = self.capture(&mut call.body, tool, record).await?;
-        let deadline = tool.deadline.map(|deadline| Instant::now() + deadline);
+        let (body, captured) = self.capture(&mut call.body, tool, record).await?;
+        let deadline = tool.deadline.map(|deadline| captured + deadline);
         let place = place(tool, deadline, record).await?;
+        // Reading the clock costs as much as a small phase of a call, and most wait for no place.
+        let started = match &place {
+            Some(_) => Instant::now(),
+            None => captured,
+        };
         let attempts = attempt::Attempts {
             pool: &self.pool,
             clock: self.telemetry.clock,
@@ -161,7 +166,7 @@ impl Engine {
             deadline,
         };
         tool.budget().deposit();
-        let answer = attempts.run(call.policy, record).await?;
+        let answer = attempts.run(call.policy, started, record).await?;
         Ok((answer, place))
     }
 
@@ -178,12 +183,13 @@ impl Engine {
         Ok(tool)
     }
 
+    /// Reads the body. Tells when it was there, too.
     async fn capture<B>(
         &self,
         body: B,
         tool: &Tool,
         record: &mut CallRecord,
-    ) -> Result<Captured<crate::sign::BodyMac>, Refusal>
+    ) -> Result<(Captured<crate::sign::Signature>, Instant), Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -196,8 +202,9 @@ impl Engine {
             CaptureError::TimedOut { timeout } => Refusal::RequestTimeout { timeout },
             CaptureError::Broken(_) => Refusal::BadRequest("the body ended early or is malformed"),
         })?;
-        record.captured(captured.size(), started.elapsed());
-        Ok(captured)
+        let now = Instant::now();
+        record.captured(captured.size(), now - started);
+        Ok((captured, now))
     }
 }
 
@@ -240,19 +247,19 @@ async fn place(
         .map_err(|_| Refusal::Overloaded(Overload::Concurrency))
 }
 
-/// A call's first attempt, signed, without the engine around it.
+/// A call's first attempt, signed, without the engine around it, for a `look` at it.
 ///
 /// # Errors
 /// When no URL comes of the call.
 #[cfg(feature = "test-support")]
-pub fn first_attempt(
+pub fn first_attempt<T>(
     tool: &Tool,
-    agent: &AgentId,
+    (agent, request_id): (AgentId, RequestId),
     fields: FieldList,
-    request_id: &RequestId,
-    body: &Captured<crate::sign::BodyMac>,
+    body: &Captured<crate::sign::Signature>,
     at: crate::clock::Timestamp,
-) -> Result<crate::sign::Signed, Refusal> {
+    look: impl FnOnce(&crate::sign::Signed<'_>) -> T,
+) -> Result<T, Refusal> {
     let trace = TraceContext::child_of(fields.get_all(&crate::headers::TRACEPARENT));
     let addition = Addition::default();
     let template = head::Template::new(
@@ -269,6 +276,9 @@ pub fn first_attempt(
         agent: template.agent(),
         at,
     };
-    let signer = &tool.signer;
-    Ok(signer.sign(template.head(), template.next_span(), body, stamp))
+    let span = template.next_span();
+    let signed = tool
+        .signer
+        .sign(template.head(), span.as_ref(), body, stamp);
+    Ok(look(&signed))
 }

@@ -7,6 +7,7 @@
 
 mod body;
 mod chunked;
+mod decimal;
 mod field_list;
 mod fields;
 mod host;
@@ -16,6 +17,7 @@ mod scan;
 mod write;
 
 pub use body::{BodyDecoder, Decoded};
+pub use decimal::Decimal;
 pub use field_list::FieldList;
 pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};

@@ -115,8 +115,8 @@ impl AgentId {
     }
 
     /// The id as a header value.
-    pub fn to_header(&self) -> HeaderValue {
-        self.0.0.clone()
+    pub fn as_header(&self) -> &HeaderValue {
+        &self.0.0
     }
 }
 
@@ -185,11 +185,6 @@ impl SecretId {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
-
-    /// The id as a header value.
-    pub fn to_header(&self) -> HeaderValue {
-        self.0.0.clone()
-    }
 }
 
 impl FromStr for SecretId {
@@ -245,6 +240,11 @@ impl RequestId {
     /// The id as a header value.
     pub fn to_header(&self) -> HeaderValue {
         self.0.0.clone()
+    }
+
+    /// The id as a header value, for the last who needs it.
+    pub fn into_header(self) -> HeaderValue {
+        self.0.0
     }
 }
 

@@ -3,6 +3,7 @@
 //! The binary is the product; this library exists so that `main`, the tests and the benches share
 //! one build of it. `docs/architecture.md` is the map of the modules below.
 
+mod alarm;
 mod api;
 mod app;
 mod body;

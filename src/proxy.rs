@@ -147,10 +147,6 @@ fn number(attempts: usize) -> HeaderValue {
 }
 
 /// What the door's answers carry.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would cost the common case an allocation"
-)]
 pub enum ProxyBody {
     /// The tool's answer.
     Upstream(Relay),

@@ -20,7 +20,7 @@ mod trust;
 
 pub use circuit::{Circuit, CircuitState, IsOpen, Trial, Turn};
 pub use guard::{ForbiddenAddress, check_address, forbidden};
-pub use origin::{Host, Origin, Reach, TransportScheme};
+pub use origin::{Host, Origin, OriginMap, Reach, TransportScheme};
 pub use places::Place;
 pub use protection::Concurrency;
 pub use rate::RateLimiter;

@@ -42,7 +42,12 @@ where
     if buf.is_empty() && scratch.len() > MOST_COPIED {
         *buf = scratch;
     } else {
-        buf.extend_from_slice(&scratch);
+        if buf.is_empty() && !buf.try_reclaim(scratch.len()) {
+            // What is made in its size is cheaper than what grows to it.
+            *buf = BytesMut::from(&scratch[..]);
+        } else {
+            buf.extend_from_slice(&scratch);
+        }
         scratch.clear();
         SCRATCH.set(Some(scratch));
     }

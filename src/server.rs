@@ -7,7 +7,6 @@
 
 mod acceptor;
 mod address;
-mod alarm;
 mod bind;
 mod client_io;
 mod connection;

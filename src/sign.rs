@@ -7,20 +7,18 @@
 mod hmac_sha256;
 pub mod verify;
 
-use std::rc::Rc;
-
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::body::{Absorb as _, Captured, ReplayBody};
 use crate::clock::Timestamp;
-use crate::headers::{EndToEnd, Field, TRACEPARENT};
+use crate::headers::{EndToEnd, TRACEPARENT};
 use crate::ids::SecretId;
 use crate::secret::Secret;
 
-pub use hmac_sha256::BodyMac;
+pub use hmac_sha256::{BodyMac, Signature};
 
-/// What all attempts of a call say alike. They share it, so that another attempt copies nothing.
+/// What all attempts of a call say alike.
 #[derive(Debug)]
 pub struct Head {
     /// The agent's method.
@@ -72,23 +70,23 @@ impl Signer {
         self.scheme.begin()
     }
 
-    /// Signs one attempt, which is the span `traceparent` of its trace.
+    /// Signs one attempt, which is the span `traceparent` of its trace: visible ASCII.
     ///
     /// The scheme's fields stand beside those of the head, which can hold none of their names.
     // spec: SIG-1 SIG-2 SIG-3 SIG-4
-    pub fn sign(
-        &self,
-        head: Rc<Head>,
-        traceparent: HeaderValue,
-        body: &Captured<BodyMac>,
-        stamp: Stamp<'_>,
-    ) -> Signed {
-        let scheme = self.scheme.fields(body.digest(), stamp);
-        let mut own = Vec::with_capacity(1 + scheme.len());
-        own.push((TRACEPARENT, traceparent));
-        own.extend(scheme);
-        let body = body.replay();
-        Signed { head, own, body }
+    pub fn sign<'c>(
+        &'c self,
+        head: &'c Head,
+        traceparent: &'c [u8],
+        body: &'c Captured<Signature>,
+        stamp: Stamp<'c>,
+    ) -> Signed<'c> {
+        Signed {
+            head,
+            traceparent,
+            stamped: self.scheme.stamp(body.digest(), stamp),
+            body,
+        }
     }
 }
 
@@ -96,20 +94,31 @@ impl Signer {
 pub fn sign_bytes(signer: &Signer, body: &[u8], stamp: Stamp<'_>) -> HeaderMap {
     let mut mac = signer.begin();
     mac.absorb(body);
-    signer.scheme.fields(&mac, stamp).into_iter().collect()
+    let signature = mac.finish();
+    let stamped = signer.scheme.stamp(&signature, stamp);
+    let fields = stamped.fields();
+    fields
+        .map(|(name, value)| (name.clone(), to_header(value)))
+        .collect()
+}
+
+/// What was checked to be visible ASCII when it was made, as a header value.
+fn to_header(value: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(value).expect("the scheme's values are visible ASCII")
 }
 
 /// A signed request: one attempt's worth of bytes that may be sent. It does not change on its way, so
-/// one that a connection did not take can be sent over another.
+/// one that a connection did not take can be sent over another, and it copies nothing of the call
+/// that it is an attempt of.
 #[derive(Debug)]
-pub struct Signed {
-    head: Rc<Head>,
-    /// What is this attempt's alone.
-    own: Vec<Field>,
-    body: ReplayBody,
+pub struct Signed<'c> {
+    head: &'c Head,
+    traceparent: &'c [u8],
+    stamped: hmac_sha256::Stamped<'c>,
+    body: &'c Captured<Signature>,
 }
 
-impl Signed {
+impl Signed<'_> {
     /// The method.
     pub fn method(&self) -> &Method {
         &self.head.method
@@ -122,13 +131,34 @@ impl Signed {
 
     /// Every field but those that say where the request goes and how long its body is: they are the
     /// connection's to write.
-    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> + Clone {
-        let fields = self.head.fields.as_slice().iter().chain(&self.own);
-        fields.map(|(name, value)| (name, value))
+    pub fn fields(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> + Clone {
+        let fields = self.head.fields.as_slice().iter();
+        fields
+            .map(|(name, value)| (name, value.as_bytes()))
+            .chain(self.own())
+    }
+
+    /// The same fields as a map. What must not be compressed is still marked so.
+    pub fn to_headers(&self) -> HeaderMap {
+        let fields = self.head.fields.as_slice().iter().cloned();
+        let own = self
+            .own()
+            .map(|(name, value)| (name.clone(), to_header(value)));
+        let mut headers = HeaderMap::new();
+        headers.extend(fields.chain(own).map(|(name, value)| (Some(name), value)));
+        headers
+    }
+
+    /// What is this attempt's alone.
+    fn own(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> + Clone {
+        static SPAN: HeaderName = TRACEPARENT;
+        [(&SPAN, self.traceparent)]
+            .into_iter()
+            .chain(self.stamped.fields())
     }
 
     /// The bytes that were signed.
     pub fn body(&self) -> &ReplayBody {
-        &self.body
+        self.body.replay()
     }
 }

@@ -16,7 +16,7 @@ use crate::call::retry::{self, Next, Policy};
 use crate::call::verdict::Verdict;
 use crate::clock::Clock;
 use crate::registry::{Tool, Trial};
-use crate::sign::{BodyMac, Stamp};
+use crate::sign::{Signature, Stamp};
 use crate::telemetry::{AttemptOutcome, CallRecord};
 use crate::upstream::{Pool, Seen, UpstreamBody};
 
@@ -33,26 +33,28 @@ pub(super) struct Attempts<'c> {
     pub(super) clock: Clock,
     pub(super) tool: &'c Tool,
     pub(super) template: &'c Template,
-    pub(super) body: &'c Captured<BodyMac>,
+    pub(super) body: &'c Captured<Signature>,
     /// The end of all attempts and waits together.
     pub(super) deadline: Option<Instant>,
 }
 
 impl Attempts<'_> {
-    /// Makes attempts until one is good, none is left, or none is allowed.
+    /// Makes attempts, the first of them now, at `started`, until one is good, none is left, or none
+    /// is allowed.
     ///
     /// Dropping the future cancels the attempt or the wait that is going on.
     // spec: RETRY-3 RETRY-4 LIMIT-3
     pub(super) async fn run(
         &self,
         policy: Policy,
+        mut started: Instant,
         record: &mut CallRecord,
     ) -> Result<Answer, Refusal> {
         let mut retries = 0;
         let mut seen = Seen::NotSent;
         let mut trial = breaker::enter(self.tool, record)?;
         loop {
-            let verdict = self.once(record).await;
+            let verdict = self.once(started, record).await;
             breaker::ended(self.tool, trial, &verdict, record);
             // What one attempt may have done, a later one that was never sent cannot undo.
             if verdict.seen() == Seen::MaybeSeen {
@@ -76,6 +78,7 @@ impl Attempts<'_> {
                 Err(verdict) => return self.hand_over(verdict, seen),
             };
             retries += 1;
+            started = Instant::now();
         }
     }
 
@@ -107,8 +110,7 @@ impl Attempts<'_> {
     }
 
     // spec: SIG-3
-    async fn once(&self, record: &mut CallRecord) -> Verdict {
-        let started = Instant::now();
+    async fn once(&self, started: Instant, record: &mut CallRecord) -> Verdict {
         let own_end = started + self.tool.timeout;
         let deadline = self
             .deadline
@@ -120,7 +122,7 @@ impl Attempts<'_> {
         };
         record.attempt_started(started);
         let (head, span) = (self.template.head(), self.template.next_span());
-        let signed = self.tool.signer.sign(head, span, self.body, stamp);
+        let signed = self.tool.signer.sign(head, span.as_ref(), self.body, stamp);
         let sent = self.pool.send(&self.tool.origin, &signed, deadline).await;
         let took = started.elapsed();
         match sent {
@@ -141,6 +143,10 @@ impl Attempts<'_> {
     }
 
     fn next(&self, policy: Policy, verdict: &Verdict, retries: u8) -> Next {
+        // Most answers are final, and nothing else of them matters then.
+        if !policy.covers(verdict.kind()) {
+            return Next::Stop;
+        }
         let asked = match verdict {
             Verdict::Answered(response) => response
                 .headers()

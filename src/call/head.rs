@@ -3,8 +3,6 @@
 //! A [`Template`] is made once per call; the attempts share it, and differ in nothing but the trace
 //! span and what signing adds.
 
-use std::rc::Rc;
-
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
@@ -30,8 +28,8 @@ pub struct Addition {
 /// Everything about an attempt's head that is the same for all attempts of a call.
 #[derive(Debug)]
 pub(super) struct Template {
-    head: Rc<Head>,
-    agent: HeaderValue,
+    head: Head,
+    agent: AgentId,
     trace: TraceContext,
 }
 
@@ -43,8 +41,8 @@ impl Template {
     // spec: HDR-1 HDR-2 CALL-1
     pub(super) fn new(
         tool: &Tool,
-        agent: &AgentId,
-        request_id: &RequestId,
+        agent: AgentId,
+        request_id: RequestId,
         trace: TraceContext,
         method: Method,
         fields: FieldList,
@@ -61,31 +59,31 @@ impl Template {
         for (name, value) in &tool.headers {
             fields.push(name.clone(), value.clone());
         }
-        fields.push(X_REQUEST_ID, request_id.to_header());
+        fields.push(X_REQUEST_ID, request_id.into_header());
         Ok(Self {
-            head: Rc::new(Head {
+            head: Head {
                 method,
                 path,
                 fields,
-            }),
-            agent: agent.to_header(),
+            },
+            agent,
             trace,
         })
     }
 
     /// What the next attempt says like every other.
-    pub(super) fn head(&self) -> Rc<Head> {
-        Rc::clone(&self.head)
+    pub(super) fn head(&self) -> &Head {
+        &self.head
     }
 
     /// The span that the next attempt is.
-    pub(super) fn next_span(&self) -> HeaderValue {
+    pub(super) fn next_span(&self) -> impl AsRef<[u8]> {
         self.trace.next_span()
     }
 
     /// Who calls, for the stamp.
     pub(super) fn agent(&self) -> &HeaderValue {
-        &self.agent
+        self.agent.as_header()
     }
 }
 

@@ -61,6 +61,11 @@ impl Policy {
         }
     }
 
+    /// Whether an attempt that came to this can be retried at all.
+    pub(super) fn covers(&self, verdict: Kind) -> bool {
+        self.reason(verdict).is_some()
+    }
+
     /// Decides after the attempt that follows `retries` others.
     ///
     /// `remaining` is what is left of the call's deadline, `random` is uniform in `0.0..1.0`.

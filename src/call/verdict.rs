@@ -6,10 +6,6 @@ use crate::upstream::{Seen, SendError, UpstreamBody};
 
 /// What an attempt came to.
 // spec: RETRY-1
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one is made per attempt and taken apart at once"
-)]
 pub(super) enum Verdict {
     /// The upstream answered.
     Answered(Response<UpstreamBody>),

@@ -77,7 +77,7 @@ fn request(arguments: &Arguments) -> Result<Request<Full<Bytes>>, Failure> {
         .context("no valid request")?;
     let headers = request.headers_mut();
     if let Some(agent) = &arguments.agent {
-        headers.insert(X_ONCEONLY_AGENT_ID, agent.to_header());
+        headers.insert(X_ONCEONLY_AGENT_ID, agent.as_header().clone());
     }
     if let Some(token) = std::env::var_os(TOKEN_VARIABLE) {
         let bearer = token

@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments, out: &mut Out) -> Ended {
     let body = input::read(&arguments.body)?;
     let stamp = Stamp {
         tool: &arguments.tool.to_header(),
-        agent: &arguments.agent.to_header(),
+        agent: arguments.agent.as_header(),
         at: match arguments.timestamp {
             Some(seconds) => Timestamp::from_unix_millis(seconds.saturating_mul(1000)),
             None => Clock::System.now(),

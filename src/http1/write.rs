@@ -5,7 +5,9 @@
 
 use bytes::{BufMut as _, BytesMut};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
+
+use crate::http1::Decimal;
 
 /// The chunk that ends a chunked body, with its empty trailer section. It follows the CRLF of the
 /// chunk before.
@@ -13,14 +15,15 @@ pub const FINAL_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Writes a whole head of HTTP/1.1. The fields, `host` and the framing among them, are written as
 /// they come. There is room for `behind` bytes more in `out` then, which is cheaper than growing it.
-pub fn write_request_head<'f, F>(
+pub fn write_request_head<'f, F, V>(
     out: &mut BytesMut,
     method: &Method,
     path: &PathAndQuery,
     fields: F,
     behind: usize,
 ) where
-    F: IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)> + Clone,
+    F: IntoIterator<Item = (&'f HeaderName, V)> + Clone,
+    V: AsRef<[u8]>,
 {
     let path = path.as_str();
     out.reserve(method.as_str().len() + path.len() + 16 + room_for(fields.clone()) + behind);
@@ -73,43 +76,38 @@ pub fn write_head_end(out: &mut BytesMut) {
 /// Writes the line before a chunk's data. The data must be followed by CRLF, and a size of 0 would
 /// end the body.
 pub fn write_chunk_size(out: &mut BytesMut, size: usize) {
-    write_digits(out, size as u64, 16);
+    // The longest is `usize::MAX` in hexadecimal.
+    let (mut digits, mut start, mut rest) = ([0; 16], 16, size);
+    loop {
+        start -= 1;
+        digits[start] = b"0123456789abcdef"[rest % 16];
+        rest /= 16;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[start..]);
     out.put_slice(b"\r\n");
 }
 
 /// Writes a number in decimal.
 pub fn write_number(out: &mut BytesMut, number: u64) {
-    write_digits(out, number, 10);
-}
-
-fn write_digits(out: &mut BytesMut, mut number: u64, base: u64) {
-    // The longest is `u64::MAX` in decimal.
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b"0123456789abcdef"[(number % base) as usize];
-        number /= base;
-        if number == 0 {
-            break;
-        }
-    }
-    out.put_slice(&digits[start..]);
+    out.put_slice(Decimal::from(number).as_ref());
 }
 
 fn write_fields<'f>(
     out: &mut BytesMut,
-    fields: impl IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)>,
+    fields: impl IntoIterator<Item = (&'f HeaderName, impl AsRef<[u8]>)>,
 ) {
     for (name, value) in fields {
-        write_field(out, name, value.as_bytes());
+        write_field(out, name, value.as_ref());
     }
 }
 
 /// At least what the fields take: name, value, colon, space and line end.
-fn room_for<'f>(fields: impl IntoIterator<Item = (&'f HeaderName, &'f HeaderValue)>) -> usize {
+fn room_for<'f>(fields: impl IntoIterator<Item = (&'f HeaderName, impl AsRef<[u8]>)>) -> usize {
     let each = fields
         .into_iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+        .map(|(name, value)| name.as_str().len() + value.as_ref().len() + 4);
     each.sum()
 }

@@ -2,7 +2,8 @@
 //!
 //! Two tools with equal origins share pooled connections, also across reloads.
 
-use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 
@@ -72,6 +73,27 @@ pub struct Origin {
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
+    }
+}
+
+/// A map by origin, which takes the hash that an origin brings along for what it is.
+pub type OriginMap<V> = HashMap<Arc<Origin>, V, BuildHasherDefault<OriginHash>>;
+
+/// The one number that an origin is hashed by.
+#[derive(Debug, Default)]
+pub struct OriginHash(u64);
+
+impl Hasher for OriginHash {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("an origin writes one number");
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

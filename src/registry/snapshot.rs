@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use crate::clock::Timestamp;
 use crate::ids::{AgentId, ScopeId, ToolName};
 use crate::registry::circuit::CircuitState;
-use crate::registry::origin::Origin;
+use crate::registry::origin::OriginMap;
 use crate::registry::tool::Tool;
 
 type Scope = HashMap<ToolName, Arc<Tool>>;
@@ -78,7 +78,7 @@ pub struct SnapshotBuilder<'p> {
     previous: Option<&'p Snapshot>,
     next: Snapshot,
     /// Tools of one host share one origin, which keeps large registries small.
-    origins: HashMap<Arc<Origin>, ()>,
+    origins: OriginMap<()>,
 }
 
 impl<'p> SnapshotBuilder<'p> {
@@ -88,7 +88,7 @@ impl<'p> SnapshotBuilder<'p> {
         Self {
             previous,
             next: Snapshot::default(),
-            origins: HashMap::new(),
+            origins: OriginMap::default(),
         }
     }
 

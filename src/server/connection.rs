@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::http1::{HeadLimits, HeadScan, MOST_FIELDS, ScannedHead, parse_request};
 use crate::lifecycle::DrainWatch;
-use crate::server::alarm::Alarm;
 use crate::server::exchange::After;
 use crate::server::wire::{Gone, Wire};
 use crate::server::{ClientIo, Service, Unreadable, linger};

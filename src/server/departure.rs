@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::Version;
 use tokio::time::Instant;
 
-use crate::server::alarm::Alarm;
+use crate::alarm::Alarm;
 use crate::server::wire::{Gone, Wire};
 
 /// How long an answer may take after the client's end before the client is asked. Most answers are

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::time::Instant;
 
-use crate::server::alarm::Alarm;
+use crate::alarm::Alarm;
 use crate::server::wire::{Gone, Wire};
 
 /// Up to here a piece is written behind the head in one buffer: copying so little costs less than

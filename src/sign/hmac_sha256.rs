@@ -7,11 +7,11 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use sha2::Sha256;
 
 use crate::body::Absorb;
-use crate::headers::Field;
+use crate::http1::Decimal;
 use crate::ids::SecretId;
 use crate::secret::Secret;
 use crate::sign::Stamp;
@@ -26,9 +26,10 @@ const TOOL: HeaderName = HeaderName::from_static("x-onceonly-tool");
 const AGENT: HeaderName = HeaderName::from_static("x-onceonly-agent-id");
 const SECRET_ID: HeaderName = HeaderName::from_static("x-onceonly-secret-id");
 
-const ALGORITHM_VALUE: HeaderValue = HeaderValue::from_static(super::Signer::HMAC_SHA256);
+/// The scheme's fields. A constant would be made anew wherever it is looked at.
+static NAMES: [HeaderName; 6] = [SIGNATURE, ALGORITHM, TIMESTAMP, TOOL, AGENT, SECRET_ID];
 
-/// A keyed digest of a body.
+/// A keyed digest of a body that is still coming.
 #[derive(Clone)]
 pub struct BodyMac(Hmac<Sha256>);
 
@@ -38,14 +39,20 @@ impl BodyMac {
     }
 
     /// The digest of what was absorbed so far.
-    pub(super) fn finish(&self) -> [u8; 32] {
-        self.0.clone().finalize().into_bytes().into()
+    pub(super) fn digest(self) -> [u8; 32] {
+        self.0.finalize().into_bytes().into()
     }
 }
 
 impl Absorb for BodyMac {
+    type Digest = Signature;
+
     fn absorb(&mut self, piece: &[u8]) {
         self.0.update(piece);
+    }
+
+    fn finish(self) -> Signature {
+        Signature(hex(&self.digest()))
     }
 }
 
@@ -55,6 +62,10 @@ impl fmt::Debug for BodyMac {
         f.write_str("BodyMac(***)")
     }
 }
+
+/// A body's signature, as it goes out with every attempt.
+#[derive(Debug)]
+pub struct Signature([u8; 64]);
 
 /// One key of the scheme.
 #[derive(Clone, Debug)]
@@ -79,16 +90,37 @@ impl Scheme {
         self.keyed.clone()
     }
 
+    pub(super) fn stamp<'s>(&'s self, signature: &'s Signature, stamp: Stamp<'s>) -> Stamped<'s> {
+        Stamped {
+            signature,
+            timestamp: stamp.at.unix_seconds().into(),
+            stamp,
+            id: &self.id,
+        }
+    }
+}
+
+/// What the scheme says about one attempt. All but the time is there already, and is not copied.
+#[derive(Debug)]
+pub(super) struct Stamped<'s> {
+    signature: &'s Signature,
+    timestamp: Decimal,
+    stamp: Stamp<'s>,
+    id: &'s SecretId,
+}
+
+impl Stamped<'_> {
     // spec: SIG-1 SIG-2
-    pub(super) fn fields(&self, mac: &BodyMac, stamp: Stamp<'_>) -> [Field; 6] {
-        [
-            (SIGNATURE, hex_value(&mac.finish())),
-            (ALGORITHM, ALGORITHM_VALUE),
-            (TIMESTAMP, HeaderValue::from(stamp.at.unix_seconds())),
-            (TOOL, stamp.tool.clone()),
-            (AGENT, stamp.agent.clone()),
-            (SECRET_ID, self.id.to_header()),
-        ]
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> + Clone {
+        let values = [
+            &self.signature.0,
+            super::Signer::HMAC_SHA256.as_bytes(),
+            self.timestamp.as_ref(),
+            self.stamp.tool.as_bytes(),
+            self.stamp.agent.as_bytes(),
+            self.id.as_str().as_bytes(),
+        ];
+        NAMES.iter().zip(values)
     }
 }
 
@@ -96,17 +128,13 @@ impl Scheme {
 fn derive_id(keyed: &BodyMac) -> SecretId {
     let mut mac = keyed.clone();
     mac.absorb(b"countersign secret id");
-    let digits = hex(&mac.finish());
+    let digits = hex(&mac.digest());
     format!("sec_{}", digits[..8].escape_ascii())
         .parse()
         .expect("a prefix and hex digits are visible ASCII")
 }
 
-fn hex_value(digest: &[u8; 32]) -> HeaderValue {
-    HeaderValue::from_bytes(&hex(digest)).expect("hex digits are visible ASCII")
-}
-
-/// Lowercase hex without an allocation; it is written for every attempt.
+/// Lowercase hex without an allocation; it is written for every call.
 fn hex(digest: &[u8; 32]) -> [u8; 64] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0_u8; 64];

@@ -17,15 +17,19 @@ use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use http::{HeaderValue, Response};
+use http::Response;
 use tokio::io::ReadBuf;
 use tokio::task::unconstrained;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use crate::alarm::Alarm;
 use crate::sign::Signed;
+use crate::turn::Turn;
 use crate::upstream::connect::Io;
 use crate::upstream::error::{Seen, SendError, Unanswered};
-use crate::upstream::h1::exchange::Exchange;
+use crate::upstream::h1::exchange::{Exchange, Late};
+use crate::upstream::h1::incoming::Incoming;
+use crate::upstream::h1::lease::Answering;
 use crate::upstream::shelf::Held;
 use crate::upstream::stock::Home;
 
@@ -40,18 +44,29 @@ pub(super) struct H1 {
     opened: Instant,
     /// Whether nothing is under way.
     is_between: bool,
+    /// Where it goes when it has carried its request.
+    pub(super) home: Home,
     /// Under which state it is counted.
     pub(super) held: Held,
+    /// What has come of an answer and was not taken yet; holds no memory between two answers.
+    incoming: Incoming,
+    answering: Answering,
+    /// For the deadline of the request under way. It stays, because the next one's is later.
+    alarm: Alarm,
 }
 
 impl H1 {
-    pub(super) fn new(io: Box<dyn Io>, is_encrypted: bool, held: Held) -> Self {
+    pub(super) fn new(io: Box<dyn Io>, is_encrypted: bool, home: Home, held: Held) -> Self {
         Self {
             io,
             is_encrypted,
             opened: Instant::now(),
             is_between: true,
+            home,
             held,
+            incoming: Incoming::new(),
+            answering: Answering::nothing(),
+            alarm: Alarm::default(),
         }
     }
 
@@ -81,16 +96,14 @@ impl H1 {
         }
     }
 
-    /// Sends one request to `host` and waits for the head of its answer, at most until `deadline`.
-    /// The body keeps the connection and brings it `home` in the end.
+    /// Sends one request and waits for the head of its answer, at most until `deadline`. The body
+    /// keeps the connection and brings it home in the end.
     ///
     /// Dropping the future cuts the connection.
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
-        mut self,
-        request: &Signed,
-        host: &HeaderValue,
-        home: Home,
+        mut self: Box<Self>,
+        request: &Signed<'_>,
         deadline: Instant,
     ) -> Result<Response<Http1Body>, Unanswered> {
         if let Err(why) = self.quiet() {
@@ -98,11 +111,13 @@ impl H1 {
             return Err(Unanswered::HandedBack(why));
         }
         self.is_between = false;
-        let mut exchange = Exchange::new(self, request, host);
-        match timeout_at(deadline, poll_fn(|cx| exchange.poll_head(cx))).await {
-            Ok(Ok(head)) => Ok(exchange.answered(head, home)),
+        let mut exchange = Exchange::new(self, request);
+        let mut turn = Turn::default();
+        poll_fn(|cx| turn.poll(cx)).await;
+        match poll_fn(|cx| exchange.poll_head_until(deadline, cx)).await {
+            Ok(Ok(head)) => Ok(exchange.answered(head)),
             Ok(Err(why)) => Err(exchange.failed(why)),
-            Err(_) => Err(exchange.late()),
+            Err(Late) => Err(exchange.late()),
         }
     }
 }

@@ -55,7 +55,6 @@ pub(super) struct H2 {
     idle_since: Cell<Instant>,
     /// Set when it is not to be trusted with new streams.
     retired: Cell<bool>,
-    gauges: PoolGauges,
     /// Under which state it is counted.
     held: RefCell<Held>,
 }
@@ -64,7 +63,7 @@ impl H2 {
     pub(super) async fn open(
         io: Box<dyn Io>,
         authority: Authority,
-        gauges: &PoolGauges,
+        gauges: &Rc<PoolGauges>,
     ) -> hyper::Result<Rc<Self>> {
         let (sender, connection) = Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
@@ -88,8 +87,7 @@ impl H2 {
             streams: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             retired: Cell::new(false),
-            gauges: gauges.clone(),
-            held: RefCell::new(Held::new(&gauges.idle)),
+            held: RefCell::new(Held::new(gauges, false)),
         }))
     }
 
@@ -111,7 +109,7 @@ impl H2 {
         let streams = self.streams.get();
         self.streams.set(streams + 1);
         if streams == 0 {
-            self.held.replace(Held::new(&self.gauges.active));
+            self.held.borrow_mut().set_active(true);
         }
     }
 
@@ -120,7 +118,7 @@ impl H2 {
         self.streams.set(streams);
         if streams == 0 {
             self.idle_since.set(Instant::now());
-            self.held.replace(Held::new(&self.gauges.idle));
+            self.held.borrow_mut().set_active(false);
         }
     }
 }
@@ -149,7 +147,7 @@ impl Stream {
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
         self,
-        signed: &Signed,
+        signed: &Signed<'_>,
         deadline: Instant,
     ) -> Result<Response<Http2Body>, Unanswered> {
         let connection = &*self.0;

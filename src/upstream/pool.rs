@@ -63,7 +63,7 @@ impl Pool {
         let opener = Opener {
             connector,
             timeout: settings.connect_timeout,
-            gauges,
+            gauges: Rc::new(gauges),
         };
         let keeping = Keeping {
             idle_timeout: settings.idle_timeout,
@@ -87,14 +87,14 @@ impl Pool {
     pub async fn send(
         &self,
         origin: &Arc<Origin>,
-        request: &Signed,
+        request: &Signed<'_>,
         deadline: Instant,
     ) -> Result<Response<UpstreamBody>, SendError> {
         for _ in 0..MAX_DEAD {
             let Some(wire) = self.stock.pooled(origin) else {
                 break;
             };
-            match self.exchange(origin, wire, request, deadline).await {
+            match exchange(wire, request, deadline).await {
                 Ok(answer) => return Ok(answer),
                 // spec: RETRY-2
                 Err(Unanswered::HandedBack(_)) => {}
@@ -107,30 +107,27 @@ impl Pool {
             .await
             .map_err(|_| SendError::deadline(Seen::NotSent))?
             .map_err(SendError::connect)?;
-        let answered = self.exchange(origin, wire, request, deadline).await;
+        let answered = exchange(wire, request, deadline).await;
         answered.map_err(|unanswered| match unanswered {
             Unanswered::HandedBack(error) | Unanswered::Failed(error) => error,
         })
     }
+}
 
-    async fn exchange(
-        &self,
-        origin: &Arc<Origin>,
-        wire: Wire,
-        request: &Signed,
-        deadline: Instant,
-    ) -> Result<Response<UpstreamBody>, Unanswered> {
-        match wire {
-            Wire::Http1(connection) => {
-                let home = self.stock.home(origin);
-                let host = origin.authority();
-                let answer = connection.send(request, host, home, deadline).await?;
-                Ok(answer.map(UpstreamBody::http1))
-            }
-            Wire::Http2(stream) => {
-                let answer = stream.send(request, deadline).await?;
-                Ok(answer.map(UpstreamBody::http2))
-            }
+/// One request and the head of its answer.
+async fn exchange(
+    wire: Wire,
+    request: &Signed<'_>,
+    deadline: Instant,
+) -> Result<Response<UpstreamBody>, Unanswered> {
+    match wire {
+        Wire::Http1(connection) => {
+            let answer = connection.send(request, deadline).await?;
+            Ok(answer.map(UpstreamBody::http1))
+        }
+        Wire::Http2(stream) => {
+            let answer = stream.send(request, deadline).await?;
+            Ok(answer.map(UpstreamBody::http2))
         }
     }
 }

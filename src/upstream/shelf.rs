@@ -4,7 +4,7 @@
 //! first, so that the surplus of a burst grows old and goes. When to look for expired ones is the
 //! pool's business.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use metrics::Gauge;
 use tokio::time::Instant;
 
-use crate::registry::Origin;
+use crate::registry::{Origin, OriginMap};
 use crate::upstream::connect::Protocol;
 use crate::upstream::flight::Flight;
 use crate::upstream::h1::H1;
@@ -27,19 +27,42 @@ pub struct PoolGauges {
     pub active: Gauge,
 }
 
-/// One connection's place in a gauge.
-pub(super) struct Held(Gauge);
+/// One connection's place in one of the two gauges.
+pub(super) struct Held {
+    gauges: Rc<PoolGauges>,
+    is_active: bool,
+}
 
 impl Held {
-    pub(super) fn new(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
+    pub(super) fn new(gauges: &Rc<PoolGauges>, is_active: bool) -> Self {
+        let held = Self {
+            gauges: Rc::clone(gauges),
+            is_active,
+        };
+        held.gauge().increment(1.0);
+        held
+    }
+
+    /// The connection carries something from now on, or nothing any more.
+    pub(super) fn set_active(&mut self, is_active: bool) {
+        if self.is_active != is_active {
+            self.gauge().decrement(1.0);
+            self.is_active = is_active;
+            self.gauge().increment(1.0);
+        }
+    }
+
+    fn gauge(&self) -> &Gauge {
+        match self.is_active {
+            true => &self.gauges.active,
+            false => &self.gauges.idle,
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.gauge().decrement(1.0);
     }
 }
 
@@ -62,7 +85,7 @@ impl Keeping {
 }
 
 struct Idle {
-    connection: H1,
+    connection: Box<H1>,
     expires: Instant,
 }
 
@@ -86,14 +109,14 @@ impl Slot {
 
 /// Everything that is held, by origin.
 pub(super) struct Shelf {
-    slots: HashMap<Arc<Origin>, Slot>,
+    slots: OriginMap<Slot>,
     keeping: Keeping,
 }
 
 impl Shelf {
     pub(super) fn new(keeping: Keeping) -> Self {
         Self {
-            slots: HashMap::new(),
+            slots: OriginMap::default(),
             keeping,
         }
     }
@@ -110,7 +133,7 @@ impl Shelf {
 
     /// An idle connection that has not expired. Whether its peer is still there is found out when
     /// it is used.
-    pub(super) fn take_idle(&mut self, origin: &Arc<Origin>, now: Instant) -> Option<H1> {
+    pub(super) fn take_idle(&mut self, origin: &Arc<Origin>, now: Instant) -> Option<Box<H1>> {
         let slot = self.slots.get_mut(origin)?;
         while let Some(Idle {
             connection,
@@ -125,10 +148,10 @@ impl Shelf {
     }
 
     /// Keeps an idle connection; beyond the limit, the longest idle one goes.
-    pub(super) fn put_idle(&mut self, origin: &Arc<Origin>, connection: H1, now: Instant) {
+    pub(super) fn put_idle(&mut self, connection: Box<H1>, now: Instant) {
         let keeping = self.keeping;
         let expires = keeping.expiry(connection.opened(), now);
-        let slot = self.slot(origin);
+        let slot = self.slot(&connection.home.origin);
         slot.protocol = Some(Protocol::Http1);
         slot.idle.push_back(Idle {
             connection,

@@ -28,21 +28,22 @@ pub(super) struct Stock {
 
 /// A connection that a request can be sent on.
 pub(super) enum Wire {
-    Http1(H1),
+    Http1(Box<H1>),
     Http2(Stream),
 }
 
-/// Where an answer's connection goes at the end.
+/// Where a connection goes between two requests, and whose it is.
+#[derive(Clone)]
 pub(super) struct Home {
     stock: Weak<Stock>,
-    origin: Arc<Origin>,
+    pub(super) origin: Arc<Origin>,
 }
 
 impl Home {
     /// Takes a connection that can carry another request. Without a pool it is closed.
-    pub(super) fn keep(self, connection: H1) {
-        if let Some(stock) = self.stock.upgrade() {
-            stock.keep(&self.origin, connection);
+    pub(super) fn keep(connection: Box<H1>) {
+        if let Some(stock) = connection.home.stock.upgrade() {
+            stock.keep(connection);
         }
     }
 }
@@ -61,7 +62,7 @@ impl Stock {
         let now = Instant::now();
         let mut shelf = self.shelf.borrow_mut();
         if let Some(mut connection) = shelf.take_idle(origin, now) {
-            connection.held = self.opener.count_active();
+            connection.held.set_active(true);
             return Some(Wire::Http1(connection));
         }
         let shared = shelf.shared(origin, now)?;
@@ -85,7 +86,12 @@ impl Stock {
                 }
             }
         }
-        match self.opener.open(origin).await.map_err(Arc::new)? {
+        match self
+            .opener
+            .open(self.home(origin))
+            .await
+            .map_err(Arc::new)?
+        {
             Opened::Http1(connection) => Ok(Wire::Http1(connection)),
             // It spoke HTTP/1.1 before.
             Opened::Http2(shared) => {
@@ -107,12 +113,12 @@ impl Stock {
         }
         let flight = slot.flight.get_or_insert_with(|| {
             let opener = Rc::clone(&self.opener);
-            Flight::start(fly(Rc::downgrade(self), opener, Arc::clone(origin)))
+            Flight::start(fly(self.home(origin), opener))
         });
         Some(flight.clone())
     }
 
-    pub(super) fn home(self: &Rc<Self>, origin: &Arc<Origin>) -> Home {
+    fn home(self: &Rc<Self>, origin: &Arc<Origin>) -> Home {
         Home {
             stock: Rc::downgrade(self),
             origin: Arc::clone(origin),
@@ -120,10 +126,10 @@ impl Stock {
     }
 
     /// Keeps a connection that can carry another request.
-    fn keep(self: &Rc<Self>, origin: &Arc<Origin>, mut connection: H1) {
-        connection.held = self.opener.count_idle();
+    fn keep(self: &Rc<Self>, mut connection: Box<H1>) {
+        connection.held.set_active(false);
         let mut shelf = self.shelf.borrow_mut();
-        shelf.put_idle(origin, connection, Instant::now());
+        shelf.put_idle(connection, Instant::now());
         drop(shelf);
         self.tend();
     }
@@ -154,23 +160,24 @@ impl Drop for Stock {
 }
 
 /// The attempt to connect that callers share. It keeps the pool no longer than the callers do.
-async fn fly(home: Weak<Stock>, opener: Rc<Opener>, origin: Arc<Origin>) -> Landed {
-    let opened = opener.open(&origin).await;
+async fn fly(home: Home, opener: Rc<Opener>) -> Landed {
+    let opened = opener.open(home.clone()).await;
     let stock = home
+        .stock
         .upgrade()
         .ok_or_else(|| Arc::new(ConnectError::Abandoned))?;
     let landed = match opened {
         Ok(Opened::Http1(connection)) => {
-            stock.keep(&origin, connection);
+            stock.keep(connection);
             Ok(Landing::Http1)
         }
         Ok(Opened::Http2(shared)) => {
-            stock.share(&origin, &shared);
+            stock.share(&home.origin, &shared);
             Ok(Landing::Http2(shared))
         }
         Err(error) => Err(Arc::new(error)),
     };
-    stock.shelf.borrow_mut().landed(&origin);
+    stock.shelf.borrow_mut().landed(&home.origin);
     landed
 }
 

@@ -67,33 +67,36 @@ fn origin_of(url: &str, tls: Option<TlsSpec>, source: Option<String>) -> Arc<Ori
     Arc::clone(&Tool::compile(spec).unwrap().origin)
 }
 
-async fn signed(method: Method, body: &'static str) -> Signed {
+async fn signed(method: Method, body: &'static str) -> Signed<'static> {
     signed_body(method, Full::new(Bytes::from_static(body.as_bytes()))).await
 }
 
-async fn signed_body<B>(method: Method, body: B) -> Signed
+/// A request that borrows what is never given back, which spares each test a place to keep that.
+async fn signed_body<B>(method: Method, body: B) -> Signed<'static>
 where
     B: hyper::body::Body<Data = Bytes, Error = Infallible> + Unpin,
 {
-    let signer = Signer::hmac_sha256(&Secret::new("supersecret"), None);
+    fn kept<T>(value: T) -> &'static T {
+        Box::leak(Box::new(value))
+    }
+    let signer = kept(Signer::hmac_sha256(&Secret::new("supersecret"), None));
     let limits = BodyLimits {
         max_bytes: 1 << 20,
         timeout: Duration::from_secs(1),
         buffered: BufferedBytes::new(1 << 20),
     };
     let body = Captured::read(body, &limits, signer.begin()).await.unwrap();
-    let head = Rc::new(Head {
+    let head = kept(Head {
         method,
         path: "/hook?x=1".parse().unwrap(),
         fields: EndToEnd::default(),
     });
-    let traceparent = http::HeaderValue::from_static("");
     let stamp = Stamp {
-        tool: &http::HeaderValue::from_static("tool"),
-        agent: &http::HeaderValue::from_static("agent"),
+        tool: kept(http::HeaderValue::from_static("tool")),
+        agent: kept(http::HeaderValue::from_static("agent")),
         at: Timestamp::from_unix_millis(1_705_322_400_000),
     };
-    signer.sign(head, traceparent, &body, stamp)
+    signer.sign(head, b"", kept(body), stamp)
 }
 
 /// What the next attempts to connect come to; `Accept` over HTTP/1.1 when nothing is planned.

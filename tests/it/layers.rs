@@ -9,7 +9,7 @@ use crate::support::rust_files;
 /// Rows from the bottom up. Modules of one row do not look at each other.
 const ROWS: &[&[&str]] = &[
     &[
-        "ids", "secret", "clock", "body", "headers", "http1", "scratch", "turn",
+        "alarm", "ids", "secret", "clock", "body", "headers", "http1", "scratch", "turn",
     ],
     &["sign", "telemetry", "lifecycle"],
     &["registry"],

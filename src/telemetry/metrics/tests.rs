@@ -190,7 +190,9 @@ async fn buffered_bytes_are_read_when_asked_for() {
     use crate::body::{Absorb, BodyLimits, Captured};
     struct Nothing;
     impl Absorb for Nothing {
+        type Digest = ();
         fn absorb(&mut self, _: &[u8]) {}
+        fn finish(self) {}
     }
     let buffered = BufferedBytes::new(1024);
     let metrics = Metrics::new(buffered.clone());

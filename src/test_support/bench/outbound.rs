@@ -12,7 +12,7 @@ use crate::http1::{FieldList, write_request_head};
 use crate::ids::{AgentId, RequestId};
 use crate::registry::{AuthSpec, Tool, ToolSpec};
 use crate::secret::Secret;
-use crate::sign::{BodyMac, Signer, Stamp, sign_bytes};
+use crate::sign::{Signature, Signer, Stamp, sign_bytes};
 use crate::test_support::bench::RequestHead;
 use crate::test_support::load::run_local;
 use crate::test_support::world::{SECRET, START};
@@ -51,7 +51,7 @@ pub struct Outbound {
     agent: AgentId,
     request_id: RequestId,
     fields: FieldList,
-    body: Captured<BodyMac>,
+    body: Captured<Signature>,
 }
 
 impl Outbound {
@@ -99,11 +99,12 @@ impl Outbound {
     /// # Panics
     /// Never: the call is valid.
     pub fn head(&self, agent_fields: FieldList) -> BytesMut {
-        let (tool, agent, id) = (&self.tool, &self.agent, &self.request_id);
-        let signed = first_attempt(tool, agent, agent_fields, id, &self.body, START);
-        let signed = signed.expect("the call is valid");
+        let ids = (self.agent.clone(), self.request_id.clone());
         let mut out = BytesMut::new();
-        write_request_head(&mut out, signed.method(), signed.path(), signed.fields(), 0);
+        first_attempt(&self.tool, ids, agent_fields, &self.body, START, |signed| {
+            write_request_head(&mut out, signed.method(), signed.path(), signed.fields(), 0);
+        })
+        .expect("the call is valid");
         out
     }
 }

@@ -8,15 +8,14 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::SizeHint;
 
-use crate::http1::{BodyDecoder, Decoded, Framing};
+use crate::http1::{Decoded, Framing};
 use crate::upstream::h1::error::Http1Error;
-use crate::upstream::h1::incoming::Incoming;
 use crate::upstream::h1::lease::Lease;
 
 /// A body and the connection that it comes from.
 pub(in crate::upstream) struct Http1Body {
-    decoder: BodyDecoder,
-    incoming: Incoming,
+    /// Whether the head stated the length.
+    is_counted: bool,
     /// What was found behind the piece that was given last.
     next: Option<Result<Bytes, Http1Error>>,
     /// `None` once the body has ended, one way or the other.
@@ -24,10 +23,9 @@ pub(in crate::upstream) struct Http1Body {
 }
 
 impl Http1Body {
-    pub(super) fn new(framing: Framing, incoming: Incoming, lease: Lease) -> Self {
+    pub(super) fn new(framing: Framing, lease: Lease) -> Self {
         let mut body = Self {
-            decoder: BodyDecoder::new(framing),
-            incoming,
+            is_counted: matches!(framing, Framing::None | Framing::Length(_)),
             next: None,
             lease: Some(lease),
         };
@@ -46,8 +44,7 @@ impl Http1Body {
             let Some(lease) = &mut self.lease else {
                 return Poll::Ready(None);
             };
-            let expected = self.decoder.remaining_hint();
-            match ready!(lease.poll_read(&mut self.incoming, cx, expected)) {
+            match ready!(lease.poll_read(cx)) {
                 Ok(0) => self.stream_ended(),
                 Ok(_) => self.look_ahead(),
                 Err(error) => self.broke(Http1Error::Io(error)),
@@ -67,24 +64,26 @@ impl Http1Body {
     pub(in crate::upstream) fn size_hint(&self) -> SizeHint {
         let waiting = match &self.next {
             Some(Ok(piece)) => piece.len() as u64,
-            Some(Err(_)) | None => 0,
+            Some(Err(_)) => return SizeHint::default(),
+            None => 0,
         };
-        match self.decoder.remaining_hint() {
-            Some(rest) => SizeHint::with_exact(waiting + rest),
-            None if self.is_ended() => SizeHint::with_exact(0),
-            None => SizeHint::default(),
+        if !self.is_counted && !self.is_ended() {
+            return SizeHint::default();
         }
+        let rest = self.lease.as_ref().and_then(Lease::remaining);
+        SizeHint::with_exact(waiting + rest.unwrap_or(0))
     }
 
     /// Decodes what has arrived, up to the next piece or the end.
     fn look_ahead(&mut self) {
-        if self.lease.is_none() {
+        let Some(lease) = &mut self.lease else {
             return;
-        }
-        match self.decoder.decode(&mut self.incoming.buffer) {
+        };
+        match lease.decode() {
             Ok(Decoded::Data(piece)) => {
+                let is_last = lease.is_decoded();
                 self.next = Some(Ok(piece));
-                if self.decoder.is_ended() {
+                if is_last {
                     self.finish();
                 }
             }
@@ -96,14 +95,14 @@ impl Http1Body {
 
     fn finish(&mut self) {
         if let Some(lease) = self.lease.take() {
-            lease.finish(&self.incoming.buffer);
+            lease.finish();
         }
     }
 
     fn stream_ended(&mut self) {
-        match self.decoder.finish_at_eof() {
-            Ok(()) => self.lease = None,
-            Err(_) => self.broke(Http1Error::Closed),
+        match self.lease.as_ref().map(Lease::finish_at_eof) {
+            Some(Ok(())) | None => self.lease = None,
+            Some(Err(_)) => self.broke(Http1Error::Closed),
         }
     }
 

@@ -5,77 +5,83 @@
 
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Method, Response};
+use http::{Method, Response};
+use tokio::time::Instant;
 
 use crate::http1::ResponseHead;
 use crate::sign::Signed;
-use crate::turn::Turn;
 use crate::upstream::error::{Seen, SendError, Unanswered};
 use crate::upstream::h1::H1;
 use crate::upstream::h1::body::Http1Body;
 use crate::upstream::h1::error::Http1Error;
 use crate::upstream::h1::heads::Heads;
-use crate::upstream::h1::incoming::Incoming;
 use crate::upstream::h1::lease::Lease;
 use crate::upstream::h1::outgoing::Outgoing;
-use crate::upstream::stock::Home;
 
 /// A request under way.
-pub(super) struct Exchange {
-    connection: H1,
-    method: Method,
+pub(super) struct Exchange<'r> {
+    connection: Box<H1>,
+    method: &'r Method,
     outgoing: Outgoing,
-    incoming: Incoming,
     heads: Heads,
-    turn: Turn,
 }
 
-impl Exchange {
-    pub(super) fn new(connection: H1, request: &Signed, host: &HeaderValue) -> Self {
+/// The deadline has passed.
+pub(super) struct Late;
+
+impl<'r> Exchange<'r> {
+    pub(super) fn new(connection: Box<H1>, request: &'r Signed<'_>) -> Self {
+        let host = connection.home.origin.authority();
         let outgoing = Outgoing::new(request, host, connection.is_encrypted);
         Self {
             connection,
-            method: request.method().clone(),
+            method: request.method(),
             outgoing,
-            incoming: Incoming::new(),
             heads: Heads::new(),
-            turn: Turn::default(),
         }
     }
 
-    /// Writes what can be written and reads up to the final head.
-    pub(super) fn poll_head(
+    /// Writes what can be written and reads up to the final head, until it is late.
+    pub(super) fn poll_head_until(
         &mut self,
+        deadline: Instant,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<ResponseHead, Http1Error>> {
-        ready!(self.turn.poll(cx));
-        let io = &mut *self.connection.io;
+    ) -> Poll<Result<Result<ResponseHead, Http1Error>, Late>> {
+        if let Poll::Ready(head) = self.poll_head(cx) {
+            return Poll::Ready(Ok(head));
+        }
+        let alarm = &mut self.connection.alarm;
+        alarm.poll_at(deadline, cx).map(|()| Err(Late))
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1Error>> {
+        let H1 { io, incoming, .. } = &mut *self.connection;
+        let io = &mut **io;
         if let Poll::Ready(Err(error)) = self.outgoing.poll(io, cx)
             && !self.outgoing.has_begun()
         {
             return Poll::Ready(Err(Http1Error::Io(error)));
         }
         loop {
-            let read = ready!(self.incoming.poll_read_head(io, cx));
+            let read = ready!(incoming.poll_read_head(io, cx));
             if read.map_err(Http1Error::Io)? == 0 {
                 return Poll::Ready(Err(Http1Error::Closed));
             }
             if !self.outgoing.has_begun() {
                 return Poll::Ready(Err(Http1Error::Unasked));
             }
-            let buffer = &mut self.incoming.buffer;
-            if let Some(head) = self.heads.take(buffer, &self.method)? {
+            if let Some(head) = self.heads.take(&mut incoming.buffer, self.method)? {
                 return Poll::Ready(Ok(head));
             }
         }
     }
 
     /// The answer, whose body takes over the connection.
-    pub(super) fn answered(self, head: ResponseHead, home: Home) -> Response<Http1Body> {
+    pub(super) fn answered(self, head: ResponseHead) -> Response<Http1Body> {
         let unsent = (!self.outgoing.is_whole()).then(|| Box::new(self.outgoing));
-        let lease = Lease::new(self.connection, unsent, &head, home);
+        let lease = Lease::new(self.connection, unsent, &head);
         // The version is the connection's own and ends here.
-        let mut answer = Response::new(Http1Body::new(head.framing, self.incoming, lease));
+        let mut answer = Response::new(Http1Body::new(head.framing, lease));
         *answer.status_mut() = head.status;
         *answer.headers_mut() = head.headers;
         answer

@@ -53,13 +53,17 @@ enum State {
 
 impl Outgoing {
     /// The head says which `host` it is for and how long the body is, and otherwise what was signed.
-    pub(super) fn new(request: &Signed, host: &HeaderValue, is_encrypted: bool) -> Self {
+    pub(super) fn new(request: &Signed<'_>, host: &HeaderValue, is_encrypted: bool) -> Self {
         let blocks = request.body().blocks();
         let size = blocks.iter().map(Bytes::len).sum();
         let length = stated_length(request.method(), size as u64);
-        let fields = iter::once((&HOST, host))
+        let fields = iter::once((&HOST, host.as_bytes()))
             .chain(request.fields())
-            .chain(length.as_ref().map(|length| (&CONTENT_LENGTH, length)));
+            .chain(
+                length
+                    .iter()
+                    .map(|length| (&CONTENT_LENGTH, length.as_ref())),
+            );
         let mut head = BytesMut::new();
         let behind = if size > MOST_COPIED { 0 } else { size };
         http1::write_request_head(&mut head, request.method(), request.path(), fields, behind);
@@ -116,6 +120,17 @@ impl Outgoing {
     }
 
     fn poll_write(&self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let written = ready!(match &self.body {
+            None => Pin::new(io).poll_write(cx, &self.head[self.offset..]),
+            Some(_) => self.poll_write_parts(io, cx),
+        });
+        Poll::Ready(match written {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) | Err(_) => written,
+        })
+    }
+
+    fn poll_write_parts(&self, io: &mut dyn Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
         let mut used = 0;
         while used < MOST_SLICES
@@ -126,14 +141,10 @@ impl Outgoing {
             used += 1;
         }
         let io = Pin::new(io);
-        let written = ready!(match &slices[..used] {
+        match &slices[..used] {
             [only] => io.poll_write(cx, only),
             many => io.poll_write_vectored(cx, many),
-        });
-        Poll::Ready(match written {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(_) | Err(_) => written,
-        })
+        }
     }
 
     fn taken(&mut self, count: usize) {

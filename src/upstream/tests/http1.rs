@@ -51,6 +51,32 @@ async fn equal_origins_share_connections() {
     assert_eq!(reloaded.dials(), 1);
 }
 
+// The timer stays with the connection, so it may be set for the request before.
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_request_on_a_used_connection_has_a_deadline_of_its_own() {
+    for (first, second) in [(20, 5), (5, 20)] {
+        let world = World::http();
+        let send = async |within| {
+            let deadline = Instant::now() + Duration::from_secs(within);
+            let signed = signed(Method::POST, "{}").await;
+            world.pool.send(&world.origin, &signed, deadline).await
+        };
+        let (answer, mut peer) = join!(send(first), async {
+            let mut peer = world.accept().await;
+            peer.serve().await;
+            peer
+        });
+        assert_eq!(read(answer.unwrap()).await.unwrap(), "OK");
+        sleep(Duration::from_secs(3)).await;
+
+        let start = Instant::now();
+        let (late, _) = join!(send(second), peer.request());
+        assert_eq!(failure(late), (Seen::MaybeSeen, FailureKind::Timeout));
+        let expected = (1, Duration::from_secs(second));
+        assert_eq!((world.dials(), start.elapsed()), expected);
+    }
+}
+
 /// Sends a request on a connection of its own and leaves the answer unfinished.
 async fn half_answered(world: &World) -> (Response<UpstreamBody>, Peer) {
     let (answer, peer) = join!(world.send(), async {

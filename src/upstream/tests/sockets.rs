@@ -34,7 +34,7 @@ fn pool<const N: usize>(sockets: [&Socket; N]) -> Pool {
     Pool::new(Rc::new(sockets), PoolSettings::default(), gauges)
 }
 
-async fn call(pool: &Pool, url: &str, signed: Signed) -> Result<String, SendError> {
+async fn call(pool: &Pool, url: &str, signed: Signed<'_>) -> Result<String, SendError> {
     let deadline = Instant::now() + Duration::from_secs(15);
     let answer = pool.send(&origin(url), &signed, deadline).await?;
     Ok(read(answer).await.unwrap())
@@ -169,7 +169,7 @@ impl hyper::body::Body for Pieces {
     }
 }
 
-async fn large() -> Signed {
+async fn large() -> Signed<'static> {
     let bytes: Vec<u8> = (0..LARGE).map(|n| n as u8).collect();
     signed_body(Method::POST, Pieces(Bytes::from(bytes))).await
 }

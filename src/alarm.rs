@@ -1,8 +1,8 @@
-//! One timer for everything that a connection waits for.
+//! One timer for everything that a connection waits for, on either side.
 //!
 //! A connection waits for one thing at a time, and almost always it comes long before its deadline.
 //! So the timer is made when the first wait begins, and moved only when it would ring too late or
-//! has rung too early.
+//! has rung too early. Which deadline counts is the owner's to say.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer that is told its deadline at every look.
 #[derive(Debug, Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
     /// Completes once `deadline` has passed. Until then the task is woken by it at the latest.
-    pub(super) fn poll_at(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_at(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self
             .0
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
