@@ -26,7 +26,7 @@ use crate::alarm::Alarm;
 use crate::sign::Signed;
 use crate::turn::Turn;
 use crate::upstream::connect::Io;
-use crate::upstream::error::{Seen, SendError, Unanswered};
+use crate::upstream::error::Unanswered;
 use crate::upstream::h1::exchange::{Exchange, Late};
 use crate::upstream::h1::incoming::Incoming;
 use crate::upstream::h1::lease::Answering;
@@ -102,18 +102,18 @@ impl H1 {
     /// Dropping the future cuts the connection.
     // spec: RETRY-1 CANCEL-1
     pub(super) async fn send(
-        mut self: Box<Self>,
+        self: Box<Self>,
         request: &Signed<'_>,
         deadline: Instant,
     ) -> Result<Response<Http1Body>, Unanswered> {
-        if let Err(why) = self.quiet() {
-            let why = SendError::http1(Seen::NotSent, why);
-            return Err(Unanswered::HandedBack(why));
-        }
-        self.is_between = false;
         let mut exchange = Exchange::new(self, request);
         let mut turn = Turn::default();
         poll_fn(|cx| turn.poll(cx)).await;
+        // Right before the first byte: what the peer does meanwhile must not cost a request that
+        // could still go over another connection.
+        if let Err(why) = exchange.begin() {
+            return Err(exchange.failed(why));
+        }
         match poll_fn(|cx| exchange.poll_head_until(deadline, cx)).await {
             Ok(Ok(head)) => Ok(exchange.answered(head)),
             Ok(Err(why)) => Err(exchange.failed(why)),

@@ -41,6 +41,16 @@ impl<'r> Exchange<'r> {
         }
     }
 
+    /// Takes the connection for this request.
+    ///
+    /// # Errors
+    /// When it is of no use any more. Nothing has been written then.
+    pub(super) fn begin(&mut self) -> Result<(), Http1Error> {
+        self.connection.quiet()?;
+        self.connection.is_between = false;
+        Ok(())
+    }
+
     /// Writes what can be written and reads up to the final head, until it is late.
     pub(super) fn poll_head_until(
         &mut self,

@@ -1,5 +1,9 @@
 //! HTTP/1.1: reuse, replacement, expiry and cancellation.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use tokio::join;
 
 use super::*;
@@ -122,6 +126,21 @@ async fn dead_pooled_connections_are_replaced_without_a_word() {
         assert_eq!(answer.unwrap(), "OK");
         assert_eq!(world.dials(), dead + 1);
     }
+}
+
+// spec: RETRY-2
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_connection_that_ends_while_its_request_lets_others_go_first_is_replaced() {
+    let world = World::http();
+    let mut peers = warmed_up(&world, 1).await;
+    let mut call = pin!(world.call());
+    let first = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+    assert!(first.is_pending(), "it steps back");
+    // As the kernel has it when a FIN comes: what we write is still taken.
+    peers[0].0.shutdown().await.unwrap();
+    let (answer, ()) = join!(call, async { world.accept().await.serve().await });
+    assert_eq!(answer.unwrap(), "OK");
+    assert_eq!(world.dials(), 2);
 }
 
 // spec: RETRY-1
