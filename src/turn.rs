@@ -6,13 +6,7 @@
 //! step back lets all that is ready compute first and write then, so the peer is woken once for
 //! many. What it saves is in `docs/performance.md`. Alone, a call loses one poll by it.
 
-use std::cell::Cell;
 use std::task::{Context, Poll};
-
-thread_local! {
-    /// Whether somebody has stepped back since [`steps_back`] began to look.
-    static STEPPED_BACK: Cell<bool> = const { Cell::new(false) };
-}
 
 /// One step back behind everything that is ready now.
 #[derive(Debug, Default)]
@@ -27,18 +21,9 @@ impl Turn {
             return Poll::Ready(());
         }
         self.is_over = true;
-        STEPPED_BACK.set(true);
         cx.waker().wake_by_ref();
         Poll::Pending
     }
-}
-
-/// Polls with `poll`, and tells whether a step back was taken in it. The task is polled again at once
-/// then, so what is only to be looked at while it waits can be left until that.
-pub fn steps_back<T>(poll: impl FnOnce() -> T) -> (T, bool) {
-    STEPPED_BACK.set(false);
-    let polled = poll();
-    (polled, STEPPED_BACK.get())
 }
 
 #[cfg(test)]
@@ -46,24 +31,10 @@ mod tests {
     use std::cell::RefCell;
     use std::future::poll_fn;
     use std::rc::Rc;
-    use std::task::{Context, Waker};
 
     use tokio::task::spawn_local;
 
-    use super::{Turn, steps_back};
-
-    #[test]
-    fn a_step_back_is_told_of_the_poll_that_took_it() {
-        let cx = &mut Context::from_waker(Waker::noop());
-        let mut turn = Turn::default();
-        let (first, stepped_back) = steps_back(|| turn.poll(cx));
-        assert!(first.is_pending() && stepped_back);
-        let (second, stepped_back) = steps_back(|| turn.poll(cx));
-        assert!(second.is_ready() && !stepped_back);
-        assert!(Turn::default().poll(cx).is_pending());
-        let ((), stepped_back) = steps_back(|| ());
-        assert!(!stepped_back, "an earlier one counts no more");
-    }
+    use super::Turn;
 
     #[tokio::test(flavor = "local")]
     async fn all_that_are_ready_compute_before_one_writes() {

@@ -20,7 +20,7 @@ use crate::server::outbox::Outbox;
 use crate::server::reply::{Asked, Broken, Coding};
 use crate::server::wire::{Gone, Wire};
 use crate::server::{Request, Service, Unreadable};
-use crate::turn::{self, Turn};
+use crate::turn::Turn;
 
 /// What becomes of a connection after an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,13 +69,11 @@ impl<S: Service> Connection<'_, S> {
     ) -> impl Future<Output = Result<Response<S::Body>, Gone>> {
         let mut departure = Departure::new(version);
         poll_fn(move |cx| {
-            let (polled, stepped_back) = turn::steps_back(|| answer.as_mut().poll(cx));
+            let polled = answer.as_mut().poll(cx);
             let wire = &mut *self.wire.borrow_mut();
             match polled {
                 _ if wire.is_gone() => Poll::Ready(Err(Gone)),
                 Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-                // It does not wait, so there is no need to look yet.
-                Poll::Pending if stepped_back => Poll::Pending,
                 Poll::Pending => departure.poll(wire, &mut self.alarm, cx).map(Err),
             }
         })
