@@ -23,8 +23,8 @@ pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};
 pub use scan::{HeadScan, ScannedHead};
 pub use write::{
-    FINAL_CHUNK, write_chunk_size, write_field, write_head_end, write_number, write_request_head,
-    write_response_head,
+    FINAL_CHUNK, MOST_BEHIND_HEAD, write_chunk_size, write_field, write_head_end, write_number,
+    write_request_head, write_response_head,
 };
 
 /// Most fields that any head may have, whatever its [`HeadLimits`] say.

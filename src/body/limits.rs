@@ -1,8 +1,8 @@
 //! Room for bodies: one limit for all requests of the process, and what each of them holds of it.
 //!
 //! A body takes room before its bytes come and gives it back when the last replay of it is dropped,
-//! so the counter never says less than what bodies take. Large bodies may not use all of it: they would otherwise
-//! keep the small calls out, of which far more fit.
+//! so the counter never says less than what bodies take. Large bodies may not use all of it: they
+//! would otherwise keep the small calls out, of which far more fit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,11 +10,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::time::Instant;
 
 use crate::alarm::Alarm;
+use crate::http1::MOST_BEHIND_HEAD;
 use crate::server::wire::{Gone, Wire};
-
-/// Up to here a piece is written behind the head in one buffer: copying so little costs less than
-/// what the kernel does for a second piece.
-const MOST_COPIED: usize = 2 * 1024;
 
 /// Bytes that have to be written before there can be more.
 pub(super) struct Outbox {
@@ -33,7 +30,9 @@ pub(super) struct Outbox {
 /// How much of a body of this length comes behind the head in its buffer.
 pub(super) fn behind_head(length: Option<u64>) -> usize {
     let length = length.and_then(|length| usize::try_from(length).ok());
-    length.filter(|length| *length <= MOST_COPIED).unwrap_or(0)
+    length
+        .filter(|length| *length <= MOST_BEHIND_HEAD)
+        .unwrap_or(0)
 }
 
 impl Outbox {
@@ -49,7 +48,7 @@ impl Outbox {
 
     /// Puts a piece behind the head.
     pub(super) fn put(&mut self, piece: Bytes) {
-        if piece.len() <= MOST_COPIED {
+        if piece.len() <= MOST_BEHIND_HEAD {
             self.head.extend_from_slice(&piece);
         } else {
             self.data = piece;

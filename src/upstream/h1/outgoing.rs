@@ -1,4 +1,4 @@
-//! A request on its way out: head and body written together, without copying a body of any size.
+//! A request on its way out: head and body written together, and only a short body copied for it.
 //!
 //! The invariant: as long as [`Outgoing::has_begun`] is false, the peer cannot have a single byte
 //! of the request. What the peer says meanwhile is read elsewhere.
@@ -13,7 +13,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, HOST};
 
 use crate::body::ReplayBody;
-use crate::http1;
+use crate::http1::{MOST_BEHIND_HEAD, write_request_head};
 use crate::sign::Signed;
 use crate::upstream::connect::Io;
 use crate::upstream::framing::stated_length;
@@ -21,10 +21,6 @@ use crate::upstream::framing::stated_length;
 /// Pieces that one write hands to the kernel: a head and 15 blocks are nearly 1 MiB, more than a
 /// socket takes at once.
 const MOST_SLICES: usize = 16;
-
-/// Up to here a body is written behind its head in one buffer: copying so little costs less than
-/// what the kernel does for a second piece.
-const MOST_COPIED: usize = 2 * 1024;
 
 /// A request and how much of it has been taken.
 pub(super) struct Outgoing {
@@ -65,8 +61,8 @@ impl Outgoing {
                     .map(|length| (&CONTENT_LENGTH, length.as_ref())),
             );
         let mut head = BytesMut::new();
-        let behind = if size > MOST_COPIED { 0 } else { size };
-        http1::write_request_head(&mut head, request.method(), request.path(), fields, behind);
+        let behind = if size > MOST_BEHIND_HEAD { 0 } else { size };
+        write_request_head(&mut head, request.method(), request.path(), fields, behind);
         let body = if behind == size {
             blocks
                 .iter()
