@@ -3,13 +3,14 @@
 //! A value of one of these types is valid by construction: it can go into a header, a label or a
 //! log line as it is. Nothing here knows what the names refer to.
 
+mod minted;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
 use http::HeaderValue;
-
-use crate::clock::Timestamp;
+pub use minted::{LeaseId, RequestId};
 
 /// The longest name, agent id or request id we accept, in bytes.
 pub const MAX_ID_LEN: usize = 128;
@@ -153,6 +154,16 @@ pub enum ScopeId {
     Agent(AgentId),
 }
 
+impl ScopeId {
+    /// Whether `text` is how this scope is written.
+    pub fn is_written(&self, text: &str) -> bool {
+        match self {
+            Self::Global => text == "global",
+            Self::Agent(agent) => text.strip_prefix("agent:") == Some(agent.as_str()),
+        }
+    }
+}
+
 impl FromStr for ScopeId {
     type Err = InvalidId;
 
@@ -207,53 +218,6 @@ impl fmt::Debug for SecretId {
     }
 }
 
-/// Follows one call through logs, the upstream and the answer.
-// spec: HDR-2
-#[derive(Clone, Eq, PartialEq)]
-pub struct RequestId(VisibleAscii);
-
-impl RequestId {
-    /// The agent's own id where it is usable, else a fresh UUIDv7.
-    pub fn adopt_or_new(offered: Option<&HeaderValue>, now: Timestamp) -> Self {
-        offered
-            .cloned()
-            .and_then(VisibleAscii::parse)
-            .map_or_else(|| Self::new(now), Self)
-    }
-
-    /// A fresh UUIDv7: sortable by time, unique enough to find a line in a log.
-    pub fn new(now: Timestamp) -> Self {
-        let mut random = [0_u8; 10];
-        fastrand::fill(&mut random);
-        let id = uuid::Builder::from_unix_timestamp_millis(now.unix_millis(), &random).into_uuid();
-        let mut text = uuid::Uuid::encode_buffer();
-        let value = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text))
-            .expect("a hyphenated UUID is visible ASCII");
-        Self(VisibleAscii(value))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-
-    /// The id as a header value.
-    pub fn to_header(&self) -> HeaderValue {
-        self.0.0.clone()
-    }
-
-    /// The id as a header value, for the last who needs it.
-    pub fn into_header(self) -> HeaderValue {
-        self.0.0
-    }
-}
-
-impl fmt::Debug for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RequestId({})", self.as_str())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,25 +246,10 @@ mod tests {
         assert_eq!("global".parse(), Ok(ScopeId::Global));
         let agent: ScopeId = "agent:support_bot".parse().unwrap();
         assert_eq!(agent.to_string(), "agent:support_bot");
+        assert!(agent.is_written("agent:support_bot") && ScopeId::Global.is_written("global"));
+        assert!(!agent.is_written("agent:support") && !ScopeId::Global.is_written("agent:global"));
         for bad in ["", "all", "agent:", "agent: x", "Global", "agents:x"] {
             bad.parse::<ScopeId>().unwrap_err();
-        }
-    }
-
-    #[test]
-    fn an_unusable_request_id_is_replaced() {
-        let now = Timestamp::from_unix_millis(1_705_322_400_000);
-        let kept = HeaderValue::from_static("trace-7f");
-        assert_eq!(
-            RequestId::adopt_or_new(Some(&kept), now).as_str(),
-            "trace-7f"
-        );
-        for bad in ["", "a b", "é", &"x".repeat(129)] {
-            let offered = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
-            let minted = RequestId::adopt_or_new(Some(&offered), now);
-            // The first 48 bits are the time in milliseconds, then version 7 (RFC 9562, 5.7).
-            assert_eq!(&minted.as_str()[..15], "018d0d22-c900-7");
-            assert_eq!(minted.as_str().len(), 36);
         }
     }
 }
