@@ -5,8 +5,8 @@
 //! made ready by `countersign::test_support::bench`.
 
 use countersign::test_support::bench::{
-    Account, AnswerHead, ChunkedBody, Exchange, InService, OnDisk, Outbound, RegistryText,
-    RequestHead, Signing,
+    Account, AnswerHead, ChunkedBody, DurableWrites, Exchange, InService, OnDisk, Outbound,
+    RegistryText, RequestHead, Signing,
 };
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -125,6 +125,16 @@ fn registry_edit(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().expect("room for temporary files");
     let registry = OnDisk::of(1_000, folder.path()).expect("the folder can be written");
     bencher.bench_local(|| registry.switch_one_tool());
+}
+
+/// Claims that become durable together; the disk is the one with the temporary files.
+#[divan::bench(args = [1, 32], sample_count = 500, sample_size = 1)]
+fn durable_claims(bencher: Bencher<'_, '_>, agents: usize) {
+    let folder = tempfile::tempdir().expect("room for temporary files");
+    let writes = DurableWrites::to(folder.path()).expect("a runtime");
+    bencher
+        .counter(ItemsCount::new(agents))
+        .bench_local(|| writes.write(agents));
 }
 
 /// A whole call in memory, with the agent and the tool on the same thread.

@@ -21,6 +21,7 @@ mod scratch;
 mod secret;
 mod server;
 mod sign;
+mod store;
 mod telemetry;
 mod turn;
 mod upstream;

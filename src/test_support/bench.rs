@@ -10,9 +10,11 @@ mod exchange;
 mod heads;
 mod outbound;
 mod registry;
+mod store;
 
 pub use account::Account;
 pub use exchange::Exchange;
 pub use heads::{AnswerHead, ChunkedBody, RequestHead};
 pub use outbound::{Outbound, Signing};
 pub use registry::{InService, OnDisk, RegistryText};
+pub use store::DurableWrites;
