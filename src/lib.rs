@@ -15,6 +15,7 @@ mod headers;
 mod http1;
 mod ids;
 mod lifecycle;
+mod once;
 mod proxy;
 mod registry;
 mod scratch;

@@ -7,6 +7,7 @@
 //! inputs to try is left to these two.
 
 mod api;
+mod canonical;
 mod chunked;
 mod edit;
 mod heads;
@@ -16,6 +17,7 @@ mod retry;
 mod route;
 
 pub use api::api_body;
+pub use canonical::canonical_arguments;
 pub use chunked::chunked_body;
 pub use edit::registry_edit;
 pub use heads::{request_head, response_head};

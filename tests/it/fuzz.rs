@@ -30,6 +30,7 @@ macro_rules! targets {
 
 targets! {
     api_body: ITERATIONS,
+    canonical_arguments: ITERATIONS,
     chunked_body: ITERATIONS,
     registry: ITERATIONS,
     registry_edit: ITERATIONS_ON_DISK,

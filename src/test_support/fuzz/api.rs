@@ -14,15 +14,15 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::api::AdminApi;
 use crate::body::{BodyLimits, BufferedBytes};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{Change, EditError, ToolWrite};
-use crate::registry::{
-    AuthSpec, LoadedFrom, Registry, Snapshot, SnapshotBuilder, Tool, ToolSpec, Violation,
-};
+use crate::registry::{AuthSpec, LoadedFrom, Registry, Snapshot, SnapshotBuilder, Tool, ToolSpec};
+use crate::rule::Violation;
 use crate::secret::Secret;
 use crate::sign::Signer;
 use crate::telemetry::Metrics;
 use crate::test_support::fuzz::MARK;
+use crate::test_support::governing::governed;
 
 const TOKEN: &str = "fuzzing-token";
 const AT: Timestamp = Timestamp::from_unix_millis(1_705_322_400_000);
@@ -102,6 +102,7 @@ impl Door {
             body_limits,
             Box::new(|| Ok(())),
             Box::new(|| Box::pin(ready(Ok(())))),
+            governed(Clock::System),
         );
         let writer = Arc::clone(&file);
         let edit = Box::new(move |change| Box::pin(ready(writer.apply(change))) as _);
@@ -155,7 +156,7 @@ impl File {
     fn apply(&self, change: Change) -> Result<(), EditError> {
         let write = match change {
             Change::Put(write) => write,
-            Change::SetEnabled { .. } | Change::Delete { .. } => {
+            Change::SetEnabled { .. } | Change::Delete { .. } | Change::Govern(_) => {
                 panic!("only writes are asked for")
             }
         };

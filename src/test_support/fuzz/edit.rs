@@ -1,26 +1,29 @@
-//! Edits of registry files: whatever the file looks like, a change changes one tool or nothing.
+//! Edits of registry files: whatever the file looks like, a change changes one tool or policy, or
+//! nothing.
 
 use std::fs;
 use std::path::PathBuf;
 
-use crate::config::{self, Change, EditError, Editor, ToolWrite};
+use crate::config::{self, Change, EditError, Editor, Loaded, Target, ToolWrite};
 use crate::ids::{ScopeId, ToolName};
-use crate::registry::{Snapshot, Tool};
+use crate::policy::{PolicySpec, PriceSpec};
+use crate::registry::Tool;
 use crate::secret::Secret;
 use crate::test_support::fuzz::MARK;
-use crate::test_support::fuzz::registry::described;
+use crate::test_support::fuzz::registry::{described, rules};
 
 /// Files are written and read many times for each input.
 const MOST_BYTES: usize = 8 * 1024;
-/// How many tools are changed in each way.
-const MOST_TOOLS: usize = 3;
+/// How many tools and policies are changed in each way.
+const MOST_CHANGED: usize = 3;
 
-/// A registry file. A tool is put into it, and then some are switched and removed.
+/// A registry file. A tool and a policy are put into it, then some policies are replaced, and then
+/// some tools are switched and removed.
 ///
 /// # Panics
 /// When a change that was made is not the one that was asked for, or one that was refused left a
 /// trace.
-// spec: EDIT-1 EDIT-2
+// spec: EDIT-1 EDIT-2 POLICY-8
 pub fn registry_edit(data: &[u8]) {
     thread_local! {
         static FOLDER: Folder = Folder::new();
@@ -34,15 +37,25 @@ pub fn registry_edit(data: &[u8]) {
         fs::write(folder.registry(), data).expect("the folder is ours");
         let added = ("fuzz.added".parse().expect("valid"), ScopeId::Global);
         folder.put(&added);
-        let Some(snapshot) = folder.load() else {
+        folder.govern("fuzz.agent");
+        let Some(loaded) = folder.load() else {
             return;
         };
-        let mut ids: Vec<_> = snapshot.tools().map(|tool| id(tool)).collect();
+        let mut agents: Vec<_> = loaded
+            .policies
+            .iter()
+            .map(|p| p.agent().to_string())
+            .collect();
+        agents.sort();
+        for agent in agents.iter().take(MOST_CHANGED) {
+            folder.govern(agent);
+        }
+        let mut ids: Vec<_> = loaded.snapshot.tools().map(|tool| id(tool)).collect();
         ids.sort_by_key(|(name, scope)| (name.clone(), scope.to_string()));
-        for id in ids.iter().take(MOST_TOOLS) {
+        for id in ids.iter().take(MOST_CHANGED) {
             folder.switch(id);
         }
-        for id in ids.iter().rev().take(MOST_TOOLS) {
+        for id in ids.iter().rev().take(MOST_CHANGED) {
             folder.delete(id);
         }
     });
@@ -73,9 +86,39 @@ impl Folder {
         self.0.join("tools.yaml")
     }
 
-    fn load(&self) -> Option<Snapshot> {
-        let loaded = config::load(&self.registry(), &|_| None, None);
-        loaded.ok().map(|loaded| loaded.snapshot)
+    fn load(&self) -> Option<Loaded> {
+        config::load(&self.registry(), &|_| None, None).ok()
+    }
+
+    /// Gives an agent a policy with everything, and then one with little.
+    fn govern(&self, agent_id: &str) {
+        let little = PolicySpec {
+            agent_id: agent_id.to_owned(),
+            blocked_tools: vec!["a:b".to_owned(), "1".to_owned()],
+            max_spend_usd_per_day: Some(0.25),
+            ..PolicySpec::default()
+        };
+        let everything = PolicySpec {
+            allowed_tools: vec!["yes".to_owned(), "fuzz.added".to_owned()],
+            max_actions_per_hour: Some(7),
+            max_calls_per_tool: vec![("-".to_owned(), 1), ("a".to_owned(), 2)],
+            pricing_rules: vec![PriceSpec {
+                tool: "null".to_owned(),
+                price_usd: 0.000_001,
+            }],
+            ..little.clone()
+        };
+        for mut spec in [everything, little] {
+            if !self.change(&Change::Govern(spec.clone())) {
+                return;
+            }
+            let loaded = self.load().expect("checked by `change`");
+            let agent = agent_id.parse().expect("an agent of a valid file");
+            let policy = loaded.policies.get(&agent).expect("it was put");
+            // Shown by name.
+            spec.max_calls_per_tool.sort();
+            assert_eq!(policy.spec(), spec);
+        }
     }
 
     fn put(&self, id: &Id) {
@@ -92,7 +135,7 @@ impl Folder {
         if !self.change(&Change::Put(write)) {
             return;
         }
-        let snapshot = self.load().expect("checked by `change`");
+        let snapshot = self.load().expect("checked by `change`").snapshot;
         let tool = snapshot.get(&id.1, id.0.as_str()).expect("it was put");
         assert_eq!(tool.url(), "https://api.example.com/added?a=b");
         assert_eq!((tool.timeout.as_millis(), tool.max_retries), (4321, 7));
@@ -113,7 +156,7 @@ impl Folder {
         }
         let first = self.text();
         assert!(self.change(&switched(true)), "it could be edited before");
-        let snapshot = self.load().expect("checked by `change`");
+        let snapshot = self.load().expect("checked by `change`").snapshot;
         let tool = snapshot.get(&id.1, id.0.as_str()).expect("it is there");
         assert!(tool.enabled);
         assert!(self.change(&switched(false)), "it could be edited before");
@@ -125,12 +168,12 @@ impl Folder {
     fn delete(&self, id: &Id) {
         let (name, scope) = id.clone();
         if self.change(&Change::Delete { name, scope }) {
-            let snapshot = self.load().expect("checked by `change`");
+            let snapshot = self.load().expect("checked by `change`").snapshot;
             assert!(snapshot.get(&id.1, id.0.as_str()).is_none());
         }
     }
 
-    /// Whether the change was made. Either way every other tool is what it was.
+    /// Whether the change was made. Either way every other tool and policy is what it was.
     fn change(&self, change: &Change) -> bool {
         let before = self.load();
         let bytes = fs::read(self.registry()).expect("the folder is ours");
@@ -164,11 +207,18 @@ impl Drop for Folder {
     }
 }
 
-/// Every tool but the one that is to change.
-fn others(snapshot: &Snapshot, change: &Change) -> Vec<String> {
-    let (name, scope) = change.tool();
-    let others = snapshot
-        .tools()
-        .filter(|tool| (&tool.name, &tool.scope) != (name, scope));
-    described(others.map(|tool| &**tool))
+/// Every tool and every policy but the one that is to change.
+fn others(loaded: &Loaded, change: &Change) -> Vec<String> {
+    let target = change.target();
+    let tools = loaded.snapshot.tools().filter(|tool| match target {
+        Target::Tool(name, scope) => (&tool.name, &tool.scope) != (name, scope),
+        Target::Policy(_) => true,
+    });
+    let mut others = described(tools.map(|tool| &**tool));
+    let policies = loaded.policies.iter().filter(|policy| match target {
+        Target::Tool(..) => true,
+        Target::Policy(agent) => policy.agent().as_str() != agent,
+    });
+    others.extend(rules(policies));
+    others
 }

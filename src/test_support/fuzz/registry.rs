@@ -2,10 +2,12 @@
 //! same every time.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::config::{self, Loaded, Position, Problem, Problems, Refused};
+use crate::policy::Policy;
 use crate::registry::{Snapshot, Tool, limits};
 use crate::test_support::fuzz::MARK;
 
@@ -33,6 +35,7 @@ pub fn registry(data: &[u8]) {
             assert_eq!(first.warnings, second.warnings);
             assert_in_range(&first.snapshot);
             assert_eq!(tools(&first.snapshot), tools(&second.snapshot));
+            assert_eq!(rules(first.policies.iter()), rules(second.policies.iter()));
             let third = read(&text, Some(&second.snapshot)).expect("it was accepted before");
             assert_eq!(tools(&second.snapshot), tools(&third.snapshot));
         }
@@ -74,6 +77,15 @@ pub(super) fn described<'t>(tools: impl Iterator<Item = &'t Tool>) -> Vec<String
     let mut tools: Vec<_> = tools.map(text).collect();
     tools.sort();
     tools
+}
+
+/// Policies with all that they say, sorted.
+pub(super) fn rules<'p>(policies: impl Iterator<Item = &'p Arc<Policy>>) -> Vec<String> {
+    let mut rules: Vec<_> = policies
+        .map(|policy| format!("{:?}", policy.spec()))
+        .collect();
+    rules.sort();
+    rules
 }
 
 fn assert_in_range(snapshot: &Snapshot) {
