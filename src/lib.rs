@@ -18,6 +18,7 @@ mod lifecycle;
 mod once;
 mod proxy;
 mod registry;
+mod rule;
 mod scratch;
 mod secret;
 mod server;

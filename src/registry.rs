@@ -8,6 +8,7 @@
 mod budget;
 mod circuit;
 mod guard;
+mod once;
 mod origin;
 mod places;
 mod protection;
@@ -20,14 +21,13 @@ mod trust;
 
 pub use circuit::{Circuit, CircuitState, IsOpen, Trial, Turn};
 pub use guard::{ForbiddenAddress, check_address, forbidden};
+pub use once::{OnceTerms, WhenInDoubt};
 pub use origin::{Host, Origin, OriginMap, Reach, TransportScheme};
 pub use places::Place;
 pub use protection::Concurrency;
 pub use rate::RateLimiter;
 pub use retry_on::RetryOn;
 pub use snapshot::{LoadedFrom, Registry, Snapshot, SnapshotBuilder};
-pub use spec::{
-    AuthSpec, CircuitBreakerSpec, RateLimitSpec, Rule, TlsSpec, ToolSpec, Violation, limits,
-};
+pub use spec::{AuthSpec, CircuitBreakerSpec, OnceSpec, RateLimitSpec, TlsSpec, ToolSpec, limits};
 pub use tool::Tool;
 pub use trust::Trust;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::registry::circuit::{Breaker, Circuit};
 use crate::registry::places::Places;
 use crate::registry::rate::{Rate, RateLimiter};
-use crate::registry::spec::{CircuitBreakerSpec, RateLimitSpec, Rule, ToolSpec, Violation, limits};
+use crate::registry::spec::{CircuitBreakerSpec, RateLimitSpec, ToolSpec, limits};
+use crate::rule::{Rule, Violation};
 
 /// A tool's protection, compiled.
 #[derive(Debug, Default)]

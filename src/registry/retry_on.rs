@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::registry::spec::{Rule, Violation};
+use crate::rule::{Rule, Violation};
 
 /// Which verdicts a tool allows to be retried. A narrowing: what is never retried stays so.
 // spec: RETRY-2

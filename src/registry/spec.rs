@@ -1,10 +1,7 @@
-//! A tool as somebody wrote it, and the rules it can break.
+//! A tool as somebody wrote it.
 //!
 //! The types mirror the registry's YAML and the Tools API's JSON and have no behaviour. Values that
 //! may be secret are [`Secret`]s from the moment they are read.
-
-use std::borrow::Cow;
-use std::fmt;
 
 use crate::secret::Secret;
 
@@ -46,6 +43,12 @@ pub mod limits {
     pub const OPEN_MS: RangeInclusive<i64> = 100..=600_000;
     /// When `open_ms` is absent: about what a restart takes.
     pub const DEFAULT_OPEN_MS: i64 = 10_000;
+    /// How long a call that is told by its arguments is remembered, in milliseconds. Under a second
+    /// no client has come back; a month is as long as anybody looks for a mistake.
+    pub const ONCE_TTL_MS: RangeInclusive<i64> = 1_000..=2_592_000_000;
+    /// When `once.ttl_ms` is absent: longer than clients go on trying, and short enough that the
+    /// same thing can be wanted again.
+    pub const DEFAULT_ONCE_TTL_MS: i64 = 60_000;
     /// Characters of a description.
     pub const DESCRIPTION_CHARS: usize = 512;
     /// Static headers of one tool: enough for keys and versions, far from a head's limit.
@@ -91,6 +94,8 @@ pub struct ToolSpec {
     pub rate_limit: Option<RateLimitSpec>,
     /// `circuit_breaker`; none when absent.
     pub circuit_breaker: Option<CircuitBreakerSpec>,
+    /// `once`; its defaults when absent.
+    pub once: Option<OnceSpec>,
     /// `headers`, in the order written.
     pub headers: Vec<(String, Secret)>,
     /// `tls`.
@@ -135,6 +140,20 @@ pub struct CircuitBreakerSpec {
     pub open_ms: Option<i64>,
 }
 
+/// `once:` of a tool.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum OnceSpec {
+    /// `off`.
+    Off,
+    /// How calls are remembered.
+    Kept {
+        /// `ttl_ms`.
+        ttl_ms: Option<i64>,
+        /// `in_doubt`.
+        in_doubt: Option<String>,
+    },
+}
+
 /// `tls:` of a tool, its files already read.
 #[derive(Clone, Debug, Default)]
 pub struct TlsSpec {
@@ -146,68 +165,4 @@ pub struct TlsSpec {
     pub client_key_pem: Option<Secret>,
     /// `server_name`: the name to ask for and to verify, instead of the URL's host.
     pub server_name: Option<String>,
-}
-
-/// A rule that one field of a tool breaks.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Violation {
-    /// Path of the field within the tool: `auth.secret`, `retry_on[2]`, `headers.X-Api-Key`.
-    pub field: Cow<'static, str>,
-    /// The rule.
-    pub rule: Rule,
-}
-
-impl Violation {
-    /// A violation of `rule` by `field`.
-    pub fn new(field: impl Into<Cow<'static, str>>, rule: Rule) -> Self {
-        Self {
-            field: field.into(),
-            rule,
-        }
-    }
-}
-
-/// What a field must be. Messages state the rule and never the value, which may be a secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Rule {
-    /// The field must be there.
-    Required,
-    /// An integer must be in this range.
-    Range {
-        /// Smallest allowed value.
-        min: i64,
-        /// Largest allowed value.
-        max: i64,
-    },
-    /// Text must have at least this many bytes.
-    TooShort {
-        /// The minimum.
-        min: usize,
-    },
-    /// Text must have at most this many characters.
-    TooLong {
-        /// The maximum.
-        max: usize,
-    },
-    /// Text must match this pattern.
-    Pattern(&'static str),
-    /// Text must be one of these words.
-    OneOf(&'static [&'static str]),
-    /// Anything else, said in words.
-    Invalid(Cow<'static, str>),
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Required => f.write_str("this field is required"),
-            Self::Range { min, max } => write!(f, "must be between {min} and {max}"),
-            Self::TooShort { min } => write!(f, "must be at least {min} bytes long"),
-            Self::TooLong { max } => write!(f, "must be at most {max} characters long"),
-            Self::Pattern(pattern) => write!(f, "must match {pattern}"),
-            Self::OneOf([only]) => write!(f, "must be {only}"),
-            Self::OneOf(words) => write!(f, "must be one of {}", words.join(", ")),
-            Self::Invalid(reason) => f.write_str(reason),
-        }
-    }
 }

@@ -10,11 +10,13 @@ use crate::headers;
 use crate::ids::{InvalidId, ScopeId, SecretId, ToolName};
 use crate::registry::budget::RetryBudget;
 use crate::registry::guard::forbidden;
+use crate::registry::once::OnceTerms;
 use crate::registry::origin::{Origin, Reach, Target, TransportScheme, parse_url};
 use crate::registry::protection::{Protection, in_range};
 use crate::registry::retry_on::RetryOn;
-use crate::registry::spec::{Rule, ToolSpec, Violation, limits};
+use crate::registry::spec::{ToolSpec, limits};
 use crate::registry::trust::Trust;
+use crate::rule::{Rule, Violation};
 use crate::secret::Secret;
 use crate::sign::Signer;
 use crate::telemetry::ToolMetrics;
@@ -58,6 +60,8 @@ pub struct Tool {
     pub retry_on: RetryOn,
     /// What bounds its calls; nothing unless it is asked for.
     pub protection: Protection,
+    /// How a governed call that is made twice is run once; `None` where each one runs.
+    pub once: Option<OnceTerms>,
     /// Set on every request; values may be secret.
     pub headers: Box<[(HeaderName, HeaderValue)]>,
     /// What outlives a reload.
@@ -140,6 +144,7 @@ impl Tool {
         }
         let retry_on = RetryOn::compile(spec.retry_on.as_deref(), faults);
         let protection = Protection::compile(&spec, faults);
+        let once = OnceTerms::compile(spec.once.as_ref(), faults);
         let headers = static_headers(&spec.headers, faults);
         let reach = reach(spec.source.as_deref(), faults);
 
@@ -172,6 +177,7 @@ impl Tool {
             forward_path: spec.forward_path.unwrap_or(false),
             retry_on,
             protection,
+            once,
             headers,
             state: Arc::default(),
         })

@@ -10,7 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
 
-use crate::registry::spec::{Rule, TlsSpec, Violation};
+use crate::registry::spec::TlsSpec;
+use crate::rule::{Rule, Violation};
 
 /// What a tool's TLS connections use instead of the defaults.
 pub struct Trust {
