@@ -16,6 +16,7 @@ mod http1;
 mod ids;
 mod lifecycle;
 mod once;
+mod policy;
 mod proxy;
 mod registry;
 mod rule;
