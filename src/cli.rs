@@ -4,6 +4,7 @@
 //! argument, because every process on the host can read those. What a command does is left to the
 //! modules below; here it is only asked for and printed.
 
+mod audit;
 mod call;
 mod check;
 mod client;
@@ -60,6 +61,9 @@ enum Command {
     Config(ConfigCommand),
     /// Look at the tools of a running sidecar and change them
     Tools(tools::Arguments),
+    /// Look at an audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print a script that completes commands and options in a shell
     Completions(completions::Arguments),
     /// Print the version
@@ -95,6 +99,7 @@ fn run(command: Command, out: &mut Out) -> Ended {
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Config(ConfigCommand::Example) => example::run(out),
         Command::Tools(arguments) => tools::run(&arguments, out),
+        Command::Audit(command) => audit::run(&command, out),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command(), out),
         Command::Version(arguments) => version::run(&arguments, out),
     }

@@ -6,6 +6,7 @@
 mod alarm;
 mod api;
 mod app;
+mod audit;
 mod body;
 mod call;
 pub mod cli;

@@ -32,8 +32,8 @@ struct Findings {
     problems: Vec<Problem>,
     /// As `serve` prints them; one more than `problems` where there are too many to print.
     lines: Vec<String>,
-    /// Registry and number of tools, where it can be used.
-    tools: Option<(PathBuf, usize)>,
+    /// The registry and how many tools and policies it has, where it can be used.
+    registry: Option<(PathBuf, usize, usize)>,
     errors: usize,
 }
 
@@ -71,7 +71,8 @@ pub fn run(arguments: &Arguments, out: &mut Out) -> Ended {
         match config::load(&path, &environment, None) {
             Ok(loaded) => {
                 found.add(&loaded.warnings);
-                found.tools = Some((path, loaded.snapshot.tool_count()));
+                let (tools, policies) = (loaded.snapshot.tool_count(), loaded.policies.len());
+                found.registry = Some((path, tools, policies));
             }
             Err(refused) => found.refuse(&refused.problems),
         }
@@ -93,20 +94,24 @@ fn print(found: &Findings, out: &mut Out) -> std::io::Result<()> {
         out.line(line)?;
     }
     // With errors the lines are all there is to say; scripts count them.
-    let Some((path, tools)) = found.tools.as_ref().filter(|_| found.errors == 0) else {
+    let registry = found.registry.as_ref().filter(|_| found.errors == 0);
+    let Some((path, tools, policies)) = registry else {
         return Ok(());
     };
-    let tools = counted(*tools, "tool");
+    let mut entries = counted(*tools, "tool", "tools");
+    if *policies > 0 {
+        entries = format!("{entries}, {}", counted(*policies, "policy", "policies"));
+    }
     let problems = match found.lines.len() {
         0 => "no problems".to_owned(),
-        warnings => counted(warnings, "warning"),
+        warnings => counted(warnings, "warning", "warnings"),
     };
-    out.line(format_args!("{}: {tools}, {problems}", path.display()))
+    out.line(format_args!("{}: {entries}, {problems}", path.display()))
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+fn counted(count: usize, one: &str, many: &str) -> String {
+    let noun = if count == 1 { one } else { many };
+    format!("{count} {noun}")
 }
 
 fn print_json(found: &Findings, out: &mut Out) -> std::io::Result<()> {
@@ -114,7 +119,8 @@ fn print_json(found: &Findings, out: &mut Out) -> std::io::Result<()> {
     out.line(json!({
         "ok": found.errors == 0,
         "problems": problems,
-        "tools": found.tools.as_ref().map(|(_, tools)| tools),
+        "tools": found.registry.as_ref().map(|(_, tools, _)| tools),
+        "policies": found.registry.as_ref().map(|(_, _, policies)| policies),
     }))
 }
 

@@ -357,6 +357,9 @@ fn check_counts_tools_and_shows_warnings() {
         check(&one, &[]),
         (0, format!("{one}: 1 tool, no problems\n"))
     );
+    let governed = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policies.yaml");
+    let said = format!("{governed}: 3 tools, 3 policies, no problems\n");
+    assert_eq!(check(governed, &[]), (0, said));
     let (code, stdout) = check(&two, &[]);
     let lines: Vec<_> = stdout.lines().collect();
     assert_eq!(code, 0);
