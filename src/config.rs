@@ -16,7 +16,7 @@ mod source;
 mod watch;
 mod yaml;
 
-pub use edit::{Change, EditError, Editor, ToolWrite};
+pub use edit::{Change, EditError, Editor, Target, ToolWrite};
 pub use options::{Setting, TABLE, example};
 #[cfg(feature = "test-support")]
 pub use problem::Position;
@@ -25,7 +25,9 @@ pub use problem::{Problem, Problems};
 pub use registry_file::read;
 pub use registry_file::{Loaded, Refused, load};
 pub use reload::{ReloadHandle, ReloadOutcome, Reloader};
-pub use settings::{AgentToken, BadSettings, LogSettings, RegistrySettings, Settings, Sources};
+pub use settings::{
+    AgentToken, BadSettings, LogSettings, RegistrySettings, Settings, Sources, StorePlace,
+};
 pub use source::read_whole;
 #[cfg(feature = "test-support")]
 pub use source::text_of;

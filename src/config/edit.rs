@@ -1,4 +1,4 @@
-//! Changing one tool in the registry file, and nothing else in it.
+//! Changing one tool or one policy in the registry file, and nothing else in it.
 //!
 //! The file stays its author's: an edit replaces the bytes of the fields concerned, adds lines or
 //! takes lines out, and everything else stays byte for byte. What comes out is read again and must
@@ -17,6 +17,8 @@ mod flow;
 mod model;
 mod outline;
 mod plan;
+mod policy;
+mod revision;
 mod scalar;
 mod secrets;
 mod splice;
@@ -29,7 +31,9 @@ use std::path::PathBuf;
 use crate::config::expand::Environment;
 use crate::config::problem::Problems;
 use crate::ids::{ScopeId, ToolName};
-use crate::registry::Violation;
+use crate::policy::PolicySpec;
+use crate::registry::ToolSpec;
+use crate::rule::Violation;
 use crate::secret::Secret;
 
 use attempt::Edit;
@@ -83,15 +87,46 @@ pub enum Change {
         /// Its scope.
         scope: ScopeId,
     },
+    /// An agent should have this policy and no other.
+    Govern(PolicySpec),
 }
 
 impl Change {
-    /// The tool that is to change.
-    pub fn tool(&self) -> (&ToolName, &ScopeId) {
+    /// What is to change.
+    pub fn target(&self) -> Target<'_> {
         match self {
             Self::Put(ToolWrite { name, scope, .. })
             | Self::SetEnabled { name, scope, .. }
-            | Self::Delete { name, scope } => (name, scope),
+            | Self::Delete { name, scope } => Target::Tool(name, scope),
+            Self::Govern(PolicySpec { agent_id, .. }) => Target::Policy(agent_id),
+        }
+    }
+}
+
+/// One entry of a registry file.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'c> {
+    /// The tool of this name and scope.
+    Tool(&'c ToolName, &'c ScopeId),
+    /// The policy of this agent.
+    Policy(&'c str),
+}
+
+impl Target<'_> {
+    fn is_tool(self, spec: &ToolSpec) -> bool {
+        match self {
+            Self::Tool(name, scope) => {
+                let its_scope = spec.scope_id.as_deref().unwrap_or("global");
+                spec.name == name.as_str() && scope.is_written(its_scope)
+            }
+            Self::Policy(_) => false,
+        }
+    }
+
+    fn is_policy(self, spec: &PolicySpec) -> bool {
+        match self {
+            Self::Tool(..) => false,
+            Self::Policy(agent_id) => spec.agent_id == agent_id,
         }
     }
 }
@@ -99,7 +134,7 @@ impl Change {
 /// A change that was made: the file says so, durably.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Applied {
-    /// Whether the tool was not there before.
+    /// Whether the tool or policy was not there before.
     pub created: bool,
     /// Whether the file had to change; not when it said all of it already.
     pub changed: bool,
@@ -111,8 +146,8 @@ pub enum EditError {
     /// There is no such tool to change.
     #[error("there is no tool of this name and scope")]
     NotFound,
-    /// The tool would break rules: every one of them.
-    #[error("the tool breaks {} of the registry's rules", .0.len())]
+    /// The tool or policy would break rules: every one of them.
+    #[error("the entry breaks {} of the registry's rules", .0.len())]
     Invalid(Vec<Violation>),
     /// The file is not ours to write.
     #[error("the registry is read-only: {reason}")]
@@ -120,10 +155,10 @@ pub enum EditError {
         /// In words.
         reason: String,
     },
-    /// The tool is written in a way that cannot be edited without touching others.
-    #[error("the tool cannot be edited: {reason}")]
+    /// The tool or policy is written in a way that cannot be edited without touching others.
+    #[error("the entry cannot be edited: {reason}")]
     NotEditable {
-        /// Where the tool is, from 1.
+        /// Where it is, from 1.
         line: Option<u32>,
         /// In words.
         reason: String,

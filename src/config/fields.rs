@@ -175,6 +175,15 @@ impl<'e> Reading<'e> {
         }
     }
 
+    /// The items of a list.
+    pub fn items<'n>(&mut self, field: Field<'n>) -> Option<&'n [Node]> {
+        let Kind::Sequence(items) = &field.node.kind else {
+            self.mismatch(&field, "a list");
+            return None;
+        };
+        Some(items)
+    }
+
     /// A list of texts; `None` also when one of them is none.
     pub fn texts(&mut self, field: Option<Field<'_>>) -> Option<Vec<String>> {
         let field = field?;

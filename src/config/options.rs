@@ -11,6 +11,7 @@ mod kind;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 
+use crate::call::OnStoreError;
 use crate::config::settings::Settings;
 use crate::telemetry::LogFormat;
 
@@ -226,6 +227,14 @@ pub static TABLE: &[Setting] = &[
         }),
     ),
     Setting::new(
+        "limits.max_result_bytes",
+        "4194304",
+        "The largest result of a governed call, and the largest answer that an Idempotency-Key keeps.",
+        count(1_024..=67_108_864, Unit::Bytes, |s, v| {
+            s.limits.max_result_bytes = size(v);
+        }),
+    ),
+    Setting::new(
         "upstream.connect_timeout_ms",
         "5000",
         "How long connecting to a tool may take, TLS included.",
@@ -252,6 +261,64 @@ pub static TABLE: &[Setting] = &[
         "null",
         "PEM certificates to trust instead of the platform's.",
         Kind::OptionalPath(|s, v| s.upstream.ca_file = v),
+    ),
+    Setting::new(
+        "governed.namespace",
+        "local",
+        "What the envelope of a governed call says as ns.",
+        Kind::Label(|s, v| s.governed.namespace = v),
+    ),
+    Setting::new(
+        "store",
+        "file:countersign.store",
+        "Where claims, counters and the audit log are kept: memory, or file: and a path that starts at the registry's folder, which is made when it is first needed. A URL of Redis or Valkey is for claims, counters and kill switches that several sidecars share.",
+        Kind::AnyStore {
+            own: |s, v| s.store = v,
+            shared: |s, v| s.fleet.address = Some(v),
+        },
+    ),
+    Setting::new(
+        "store_local",
+        "file:countersign.store",
+        "Where a sidecar with a shared store keeps what is its own, such as the audit log: memory, or file: and a path.",
+        Kind::Store(|s, v| s.fleet.own = v),
+    ),
+    Setting::new(
+        "store_prefix",
+        "countersign",
+        "How the names of all keys in a shared store begin. Sidecars with the same prefix share.",
+        Kind::Label(|s, v| s.fleet.prefix = v),
+    ),
+    Setting::new(
+        "store_timeout_ms",
+        "2000",
+        "How long a call waits for a shared store that does not answer.",
+        count(100..=30_000, Unit::Milliseconds, |s, v| {
+            s.fleet.timeout = millis(v);
+        }),
+    ),
+    Setting::new(
+        "on_store_error",
+        "refuse",
+        "What becomes of a call that needs the store while it cannot be used: refuse, or proceed as if nothing were remembered.",
+        Kind::Word {
+            words: &["refuse", "proceed"],
+            set: |s, v| {
+                s.on_store_error = if v == "refuse" {
+                    OnStoreError::Refuse
+                } else {
+                    OnStoreError::Proceed
+                }
+            },
+        },
+    ),
+    Setting::new(
+        "store_max_bytes",
+        "268435456",
+        "Everything in the store together.",
+        count(1_048_576..=68_719_476_736, Unit::Bytes, |s, v| {
+            s.store_max_bytes = v;
+        }),
     ),
     Setting::new(
         "log.level",

@@ -1,6 +1,6 @@
-//! The registry file: from a path to a snapshot that can go into service.
+//! The registry file: from a path to tools and policies that can go into service.
 //!
-//! Nothing here changes what serves: a load gives a whole snapshot or every problem there is, and
+//! Nothing here changes what serves: a load gives all of them or every problem there is, and
 //! in both cases which files it looked at, so that mending any of them can be noticed. Tools are
 //! read, compiled and let go one by one, which keeps a file of 100,000 of them in small memory.
 //! When to load, and the swap, are left to the caller.
@@ -9,6 +9,7 @@ mod defaults;
 mod entry;
 mod files;
 mod pass;
+mod policy;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::config::expand::Environment;
 use crate::config::problem::Problems;
 use crate::config::source;
 use crate::config::yaml::{Limits, Node};
+use crate::policy::{Policies, PolicySpec};
 use crate::registry::{Snapshot, ToolSpec};
 
 use files::Files;
@@ -27,6 +29,8 @@ use pass::{Order, Pass, Reached};
 pub struct Loaded {
     /// Its tools, compiled.
     pub snapshot: Snapshot,
+    /// Its policies, compiled.
+    pub policies: Policies,
     /// What is allowed but should be looked at.
     pub warnings: Problems,
     /// Every file that was read: the registry first, then secrets and certificates.
@@ -61,7 +65,7 @@ impl std::error::Error for Refused {}
 /// has too keep what outlives a reload. Blocks on the file system.
 ///
 /// # Errors
-/// Every problem of the file, and never a part of its tools.
+/// Every problem of the file, and never a part of its tools and policies.
 // spec: RELOAD-1 RELOAD-2
 pub fn load(
     path: &Path,
@@ -86,13 +90,15 @@ pub enum Seen<'n> {
     Start,
     /// The next entry of `tools:`, with the defaults filled in.
     Tool(&'n Node, &'n ToolSpec),
+    /// The next entry of `policies:`.
+    Policy(&'n Node, &'n PolicySpec),
 }
 
 /// Like [`load`], for `text` in the place of what is in the file, and with a look at every entry
 /// on the way.
 ///
 /// # Errors
-/// Every problem of the text, and never a part of its tools.
+/// Every problem of the text, and never a part of its tools and policies.
 pub fn read(
     path: &Path,
     text: &str,

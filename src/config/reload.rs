@@ -1,4 +1,4 @@
-//! Keeps the registry in service equal to its files.
+//! Keeps the tools and the policies in service equal to their files.
 //!
 //! One [`Reloader`] makes all reloads, one after the other: after a change of the files, on SIGHUP
 //! and on request. Either the whole of what was read replaces what serves, or nothing changes and
@@ -19,6 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::registry_file::digest_of;
 use crate::config::watch::Watch;
 use crate::config::{Loaded, Refused};
+use crate::policy::Policies;
 use crate::registry::{Registry, Snapshot};
 use crate::telemetry::RegistryReload;
 
@@ -50,6 +51,9 @@ pub enum ReloadOutcome {
 /// counts as a first `Replaced`.
 pub type Count = dyn Fn(RegistryReload, Timestamp) + Send + Sync;
 
+/// Puts policies into service.
+pub type Govern = dyn Fn(Policies) + Send + Sync;
+
 /// Asks for reloads.
 #[derive(Clone, Debug)]
 pub struct ReloadHandle {
@@ -77,12 +81,13 @@ enum Read {
     /// They hold what is in service.
     Same,
     /// They hold something else.
-    New(Result<Loaded, Refused>),
+    New(Box<Result<Loaded, Refused>>),
 }
 
 /// The one owner of reloads.
 pub struct Reloader {
     registry: Arc<Registry>,
+    govern: Arc<Govern>,
     load: Arc<Load>,
     count: Arc<Count>,
     clock: Clock,
@@ -96,9 +101,11 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Takes over a registry that was read from `files`, whose contents have this digest.
+    /// Takes over a registry that was read from `files`, whose contents have this digest. Its
+    /// policies are in service, too.
     pub fn new(
         registry: Arc<Registry>,
+        govern: Arc<Govern>,
         (files, in_service): (Vec<PathBuf>, Digest),
         load: Arc<Load>,
         poll_interval: Duration,
@@ -113,6 +120,7 @@ impl Reloader {
         );
         let reloader = Self {
             registry,
+            govern,
             load,
             count,
             clock,
@@ -189,17 +197,19 @@ impl Reloader {
                 Ok(loaded) => &loaded.files,
                 Err(refused) => &refused.files,
             });
-            Read::New(result)
+            Read::New(Box::new(result))
         });
         match work.await {
             Ok(Read::Nothing) => ReloadOutcome::Unchanged,
             Ok(Read::Same) => self.keep(asked),
-            Ok(Read::New(Ok(loaded))) if loaded.digest == self.in_service => self.keep(asked),
-            Ok(Read::New(Ok(loaded))) => self.replace(loaded),
-            Ok(Read::New(Err(refused))) => {
-                let problems = refused.problems.lines().collect();
-                self.refuse(refused.digest, problems, asked)
-            }
+            Ok(Read::New(read)) => match *read {
+                Ok(loaded) if loaded.digest == self.in_service => self.keep(asked),
+                Ok(loaded) => self.replace(loaded),
+                Err(refused) => {
+                    let problems = refused.problems.lines().collect();
+                    self.refuse(refused.digest, problems, asked)
+                }
+            },
             // A bug in the loader must not end a sidecar that serves well.
             Err(panic) => {
                 tracing::error!(error = %panic, "reading the registry panicked");
@@ -212,13 +222,17 @@ impl Reloader {
     fn replace(&mut self, loaded: Loaded) -> ReloadOutcome {
         let now = self.clock.now();
         let tools = loaded.snapshot.tool_count();
+        let policies = loaded.policies.len();
+        // First, so that no new tool is called under an old policy.
+        // spec: POLICY-7
+        (self.govern)(loaded.policies);
         self.registry.replace(loaded.snapshot, now);
         self.in_service = loaded.digest;
         self.files = loaded.files.into();
         self.refused = None;
         (self.count)(RegistryReload::Replaced { tools }, now);
         let generation = self.registry.current().generation();
-        tracing::info!(generation, tools, "registry reloaded");
+        tracing::info!(generation, tools, policies, "registry reloaded");
         for warning in loaded.warnings.lines() {
             tracing::warn!(warning, "registry has a warning");
         }

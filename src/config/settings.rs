@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use crate::call::OnStoreError;
 use crate::config::problem::Problem;
 use crate::ids::AgentId;
 use crate::secret::Secret;
 use crate::server::{ListenAddress, SocketMode};
+use crate::store::fleet::FleetAddress;
 use crate::telemetry::LogFormat;
 
 use sources::Resolution;
@@ -36,6 +38,16 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// Connections to tools.
     pub upstream: UpstreamSettings,
+    /// Calls that the sidecar makes on an agent's behalf.
+    pub governed: GovernedSettings,
+    /// Where claims, counters and the audit log are kept.
+    pub store: StorePlace,
+    /// What becomes of a call while the store cannot be used.
+    pub on_store_error: OnStoreError,
+    /// Bytes of everything that the store holds.
+    pub store_max_bytes: u64,
+    /// What sidecars share, if they do.
+    pub fleet: FleetSettings,
     /// What is written down.
     pub log: LogSettings,
     /// Threads that serve agents.
@@ -111,6 +123,37 @@ pub struct LimitSettings {
     pub body_timeout: Duration,
     /// Bytes of a request's head.
     pub max_head_bytes: usize,
+    /// Bytes of an answer that is remembered, and of one that a governed call gives.
+    pub max_result_bytes: usize,
+}
+
+/// `governed:`
+#[derive(Clone, Debug)]
+pub struct GovernedSettings {
+    /// The `ns` of every envelope: 1 to 128 visible ASCII characters.
+    pub namespace: Box<str>,
+}
+
+/// The settings of a store that sidecars share.
+#[derive(Clone, Debug)]
+pub struct FleetSettings {
+    /// Where it is; without it `store` is this sidecar's own.
+    pub address: Option<FleetAddress>,
+    /// What takes the place of `store` for all that is not shared.
+    pub own: StorePlace,
+    /// How the names of its keys begin.
+    pub prefix: Box<str>,
+    /// How long a call waits for it.
+    pub timeout: Duration,
+}
+
+/// Where claims, counters and the audit log are kept.
+#[derive(Clone, Debug)]
+pub enum StorePlace {
+    /// Nowhere: a restart forgets them.
+    Memory,
+    /// In a file, whose path starts at the registry's folder.
+    File(PathBuf),
 }
 
 /// `upstream:`
@@ -198,12 +241,25 @@ impl Settings {
                 head_timeout: Duration::ZERO,
                 body_timeout: Duration::ZERO,
                 max_head_bytes: 0,
+                max_result_bytes: 0,
             },
             upstream: UpstreamSettings {
                 connect_timeout: Duration::ZERO,
                 pool_idle_timeout: Duration::ZERO,
                 allow_private: false,
                 ca_file: None,
+            },
+            governed: GovernedSettings {
+                namespace: Box::default(),
+            },
+            store: StorePlace::Memory,
+            on_store_error: OnStoreError::Proceed,
+            store_max_bytes: 0,
+            fleet: FleetSettings {
+                address: None,
+                own: StorePlace::Memory,
+                prefix: Box::default(),
+                timeout: Duration::ZERO,
             },
             log: LogSettings {
                 level: Level::TRACE,

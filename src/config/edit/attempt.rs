@@ -9,14 +9,17 @@ use zeroize::Zeroizing;
 
 use super::disk::{Locked, Replaced, failed};
 use super::draft::Draft;
-use super::model::{Found, Model};
+use super::model::{Found, FoundPolicy, Model};
+use super::outline::List;
 use super::plan::{self, Field};
+use super::policy;
 use super::scalar::Value;
 use super::secrets::{Secrets, Stored};
 use super::steps::Step;
 use super::{Applied, Change, EditError, Editor, ToolWrite};
 use crate::config::expand::Environment;
 use crate::config::problem::Problems;
+use crate::policy::{Policy, PolicySpec};
 use crate::registry::{AuthSpec, Tool, ToolSpec};
 use crate::secret::Secret;
 use crate::sign::Signer;
@@ -36,12 +39,28 @@ pub(super) struct Edit<'e> {
 enum Intent<'m> {
     /// The file says it already.
     Nothing,
-    /// The tool changes.
-    Replace(&'m Found, Box<ToolSpec>, &'static [Field]),
+    /// The tool changes, in these fields; a whole write may bring a secret.
+    Replace(
+        &'m Found,
+        Box<ToolSpec>,
+        &'static [Field],
+        Option<&'m ToolWrite>,
+    ),
     /// The tool goes.
     Remove(&'m Found),
     /// The tool is new.
-    Append(Box<ToolSpec>),
+    Append(Box<ToolSpec>, &'m ToolWrite),
+    /// An agent's policy is new or changes.
+    Govern(Option<&'m FoundPolicy>, &'m PolicySpec),
+}
+
+impl Intent<'_> {
+    fn creates(&self) -> bool {
+        match self {
+            Self::Append(..) | Self::Govern(None, _) => true,
+            Self::Nothing | Self::Replace(..) | Self::Remove(_) | Self::Govern(Some(_), _) => false,
+        }
+    }
 }
 
 impl<'e> Edit<'e> {
@@ -68,7 +87,7 @@ impl<'e> Edit<'e> {
         self.reach(Step::Read)?;
         let before = self.read(&original.text).map_err(EditError::BrokenFile)?;
         let intent = self.intent(&before)?;
-        let created = matches!(intent, Intent::Append(_));
+        let created = intent.creates();
         let edited = self.edited(&original.text, &before, &intent)?;
         if *edited == *original.text {
             self.discard();
@@ -100,8 +119,8 @@ impl<'e> Edit<'e> {
     }
 
     fn read(&self, text: &str) -> Result<Model, Problems> {
-        let tool = self.change.tool();
-        Model::read(&self.editor.registry, text, self.environment, tool)
+        let target = self.change.target();
+        Model::read(&self.editor.registry, text, self.environment, target)
     }
 
     fn reach(&self, step: Step) -> Result<(), EditError> {
@@ -117,7 +136,10 @@ impl<'e> Edit<'e> {
     }
 
     /// What is to be done, if it keeps the rules.
-    fn intent<'m>(&self, before: &'m Model) -> Result<Intent<'m>, EditError> {
+    fn intent<'m>(&self, before: &'m Model) -> Result<Intent<'m>, EditError>
+    where
+        'e: 'm,
+    {
         let found = before.found.as_ref();
         let found_or_error = || found.ok_or(EditError::NotFound);
         match self.change {
@@ -126,8 +148,8 @@ impl<'e> Edit<'e> {
                 Tool::compile(spec.clone()).map_err(EditError::Invalid)?;
                 let spec = Box::new(spec);
                 Ok(match found {
-                    Some(found) => Intent::Replace(found, spec, Field::ALL),
-                    None => Intent::Append(spec),
+                    Some(found) => Intent::Replace(found, spec, Field::ALL, Some(write)),
+                    None => Intent::Append(spec, write),
                 })
             }
             Change::SetEnabled { enabled, .. } => {
@@ -137,9 +159,14 @@ impl<'e> Edit<'e> {
                 }
                 let mut spec = found.spec.clone();
                 spec.enabled = Some(*enabled);
-                Ok(Intent::Replace(found, Box::new(spec), &[Field::Enabled]))
+                let fields = &[Field::Enabled];
+                Ok(Intent::Replace(found, Box::new(spec), fields, None))
             }
             Change::Delete { .. } => Ok(Intent::Remove(found_or_error()?)),
+            Change::Govern(spec) => {
+                Policy::compile(spec.clone()).map_err(EditError::Invalid)?;
+                Ok(Intent::Govern(before.policy.as_ref(), spec))
+            }
         }
     }
 
@@ -153,30 +180,34 @@ impl<'e> Edit<'e> {
         match intent {
             Intent::Nothing => Ok(Zeroizing::new(text.to_owned())),
             Intent::Remove(found) => Ok(plan::remove(text, found.index)?),
-            Intent::Replace(found, spec, fields) => {
-                let new = match self.change {
-                    Change::Put(write) => write.secret.as_ref().filter(|new| !found.holds(new)),
-                    Change::SetEnabled { .. } | Change::Delete { .. } => None,
-                };
-                let file = new.map(|secret| self.store(secret)).transpose()?;
+            Intent::Govern(Some(found), spec) => Ok(policy::rewrite(text, found, spec)?),
+            Intent::Govern(None, spec) => Ok(policy::append(text, before.policies(), spec)?),
+            Intent::Replace(found, spec, fields, write) => {
+                let new = write.and_then(|write| {
+                    let secret = write.secret.as_ref().filter(|new| !found.holds(new))?;
+                    Some(self.store(write, secret))
+                });
+                let file = new.transpose()?;
                 Ok(plan::rewrite(text, found, spec, fields, file.as_deref())?)
             }
-            Intent::Append(spec) => {
+            Intent::Append(spec, write) => {
                 let secret = spec.auth.secret.as_ref();
                 let secret = secret.expect("a tool without a secret does not compile");
-                let file = self.store(secret)?;
-                Ok(plan::append(text, before.len(), &draft(spec, &file))?)
+                let file = self.store(write, secret)?;
+                let (tools, draft) = (before.tools(), draft(spec, &file));
+                Ok(plan::append(text, List::Tools, tools, &draft)?)
             }
         }
     }
 
     /// Writes the secret, once however often the edit is made anew; returns the file's name.
-    fn store(&mut self, secret: &Secret) -> Result<String, EditError> {
+    fn store(&mut self, write: &ToolWrite, secret: &Secret) -> Result<String, EditError> {
         let stored = match self.stored.take() {
             Some(stored) => stored,
             None => {
                 let steps = &self.editor.steps;
-                self.secrets.store(self.change.tool(), secret, steps)?
+                let tool = (&write.name, &write.scope);
+                self.secrets.store(tool, secret, steps)?
             }
         };
         let name = stored.name.clone();
@@ -191,25 +222,31 @@ impl<'e> Edit<'e> {
         before: &Model,
         intent: &Intent<'_>,
     ) -> Result<Model, EditError> {
-        let line = before.found.as_ref().map(|found| found.node.at.line);
+        let tool = before.found.as_ref().map(|found| found.node.at.line);
+        let policy = before.policy.as_ref().map(|found| found.node.at.line);
+        let line = tool.or(policy);
         let refuse = |reason: &str| EditError::NotEditable {
             line,
             reason: reason.to_owned(),
         };
         let after = self.read(edited).map_err(|_| {
-            refuse("the file would not be valid any more; is a part of the tool used elsewhere?")
+            refuse("the file would not be valid any more; is a part of it used elsewhere?")
         })?;
         let confirmed = match intent {
             Intent::Nothing => true,
-            Intent::Replace(found, spec, _) => after.is_replaced(before, found.index, spec),
+            Intent::Replace(found, spec, ..) => after.is_replaced(before, found.index, spec),
             Intent::Remove(found) => after.is_removed(before, found.index),
-            Intent::Append(spec) => after.is_appended(before, spec),
+            Intent::Append(spec, _) => after.is_appended(before, spec),
+            Intent::Govern(found, spec) => {
+                let index = found.map(|found| found.index);
+                after.is_governed(before, index, spec)
+            }
         };
         if confirmed {
             Ok(after)
         } else {
             Err(refuse(
-                "other tools would change with it; is a part of it used elsewhere?",
+                "other entries would change with it; is a part of it used elsewhere?",
             ))
         }
     }

@@ -77,7 +77,7 @@ pub fn column(text: &str, mapping: &Part) -> usize {
     mapping.extent.start - line_start(text, mapping.extent.start)
 }
 
-/// Takes the tool at `index` out, with its lines and the comments that are about it.
+/// Takes the entry at `index` out, with its lines and the comments that are about it.
 pub fn remove_item(
     splices: &mut Splices,
     text: &str,
@@ -158,7 +158,7 @@ fn remove_lines(splices: &mut Splices, text: &str, start: usize, end: usize, bef
     splices.remove(start..end);
 }
 
-/// How a new tool's first line is set.
+/// How a new entry's first line is set.
 #[derive(Clone, Copy, Debug)]
 pub struct Margin {
     /// Columns before the dash.
@@ -168,10 +168,10 @@ pub struct Margin {
 }
 
 impl Margin {
-    /// As the tool at `index`, which is `part`, has it.
+    /// As the entry at `index`, which is `part`, has it.
     pub fn of(text: &str, outline: &Outline, index: usize, part: &Part) -> Result<Self, Reason> {
         let dash = outline.dash(text, index);
-        let dash = dash.ok_or("the dash of the last tool cannot be found")?;
+        let dash = dash.ok_or("the dash of the last entry cannot be found")?;
         let dash_column = dash - line_start(text, dash);
         let start = part.extent.start;
         let beside = is_blank(&text[dash + 1..start]);
@@ -183,7 +183,7 @@ impl Margin {
     }
 }
 
-/// Adds a tool below the last, with a blank line between if the last two have one.
+/// Adds an entry below the last, with a blank line between if the last two have one.
 pub fn append_item(
     splices: &mut Splices,
     text: &str,
@@ -215,7 +215,7 @@ pub fn append_item(
     Ok(())
 }
 
-/// Whether there is a blank line between the last two tools.
+/// Whether there is a blank line between the last two entries.
 fn is_spaced(text: &str, outline: &Outline) -> bool {
     let [.., before, last] = outline.items.as_slice() else {
         return false;
@@ -230,7 +230,7 @@ fn is_spaced(text: &str, outline: &Outline) -> bool {
     false
 }
 
-/// Makes the first tool of a list that is written `[]`.
+/// Makes the first entry of a list that is written `[]`.
 pub fn replace_empty(
     splices: &mut Splices,
     text: &str,
@@ -246,6 +246,11 @@ pub fn replace_empty(
         format!("{:column$}  {dash}{line}", "")
     });
     add_lines(splices, text, close + 1, lines);
+}
+
+/// Adds lines below the one that `at` is in.
+pub fn append_lines(splices: &mut Splices, text: &str, at: usize, lines: Vec<String>) {
+    add_lines(splices, text, at, lines.into_iter());
 }
 
 /// Adds lines below the one that `at` is in; a missing line break at the file's end stays missing.

@@ -1,4 +1,4 @@
-//! A new tool's text, in the style of the tools that are there.
+//! A new entry's text, in the style of the entries that are there.
 
 use granit_parser::ScalarStyle;
 
@@ -99,19 +99,20 @@ impl Style {
 
 /// A pair for an existing mapping, whose keys are in double quotes or not.
 pub fn pair(name: &str, value: Value<'_>, keys_quoted: bool, braced: bool) -> String {
-    let style = Style {
-        keys_quoted,
-        ..Style::default()
+    let style = if keys_quoted {
+        Style::json()
+    } else {
+        Style::default()
     };
     style.pair(name, value, braced)
 }
 
-/// What a new tool says: its fields, with `auth` at its place.
+/// What a new tool or policy says: its fields, with `auth` at its place.
 #[derive(Debug)]
 pub struct Draft<'d> {
     /// Fields before `auth`.
     pub head: Vec<(&'static str, Value<'d>)>,
-    /// Fields of `auth`.
+    /// Fields of `auth`; a policy has none.
     pub auth: Vec<(&'static str, Value<'d>)>,
     /// Fields after `auth`.
     pub tail: Vec<(&'static str, Value<'d>)>,
@@ -130,7 +131,9 @@ impl Draft<'_> {
         };
         let mut lines = write(&self.head, braced);
         let auth = style.key("auth");
-        if braced || style.auth_braced {
+        if self.auth.is_empty() {
+            // There is nothing that could stand under its name.
+        } else if braced || style.auth_braced {
             lines.push(format!(
                 "{auth}: {}",
                 style.enclose(&write(&self.auth, true))

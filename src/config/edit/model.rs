@@ -1,8 +1,10 @@
 //! What a registry says, reduced to what two versions of it are compared by.
 //!
-//! An edit is right when every tool but one means what it meant, in the same order, and that one
-//! means what was asked for. Meaning is the whole specification with defaults filled in, secrets
+//! An edit is right when every tool and policy but one means what it meant, in the same order, and
+//! that one means what was asked for. Meaning is the whole specification with defaults filled in, secrets
 //! and certificates included, as a digest.
+
+mod policy;
 
 use std::path::{Path, PathBuf};
 
@@ -12,17 +14,25 @@ use crate::config::expand::Environment;
 use crate::config::problem::Problems;
 use crate::config::registry_file::{self, Seen};
 use crate::config::yaml::Node;
-use crate::ids::{ScopeId, ToolName};
-use crate::registry::{AuthSpec, CircuitBreakerSpec, RateLimitSpec, TlsSpec, ToolSpec, limits};
+use crate::registry::{
+    AuthSpec, CircuitBreakerSpec, OnceSpec, RateLimitSpec, TlsSpec, ToolSpec, limits,
+};
 
-/// What one tool means.
+pub use policy::FoundPolicy;
+
+use super::Target;
+
+/// What one tool or policy means.
 type Print = [u8; 32];
 
 /// A registry's meaning.
 pub struct Model {
     prints: Vec<Print>,
+    policies: Vec<Print>,
     /// The tool that was looked for.
     pub found: Option<Found>,
+    /// The policy that was looked for.
+    pub policy: Option<FoundPolicy>,
     /// Every file that the registry names, and the registry.
     pub files: Vec<PathBuf>,
 }
@@ -38,7 +48,7 @@ pub struct Found {
 }
 
 impl Model {
-    /// Reads `text` as the registry at `path` and looks for a tool.
+    /// Reads `text` as the registry at `path` and looks for `target`.
     ///
     /// # Errors
     /// Everything that is wrong with the text.
@@ -46,24 +56,34 @@ impl Model {
         path: &Path,
         text: &str,
         environment: &Environment<'_>,
-        (name, scope): (&ToolName, &ScopeId),
+        target: Target<'_>,
     ) -> Result<Self, Problems> {
         let mut model = Self {
             prints: Vec::new(),
+            policies: Vec::new(),
             found: None,
+            policy: None,
             files: Vec::new(),
         };
-        let scope = scope.to_string();
         let mut seen = |seen: Seen<'_>| match seen {
             Seen::Start => {
                 model.prints.clear();
+                model.policies.clear();
                 model.found = None;
+                model.policy = None;
+            }
+            Seen::Policy(node, spec) => {
+                let index = model.policies.len();
+                model.policies.push(policy::print(spec));
+                if target.is_policy(spec) {
+                    let (node, spec) = (node.clone(), spec.clone());
+                    model.policy = Some(FoundPolicy { index, node, spec });
+                }
             }
             Seen::Tool(node, spec) => {
                 let index = model.prints.len();
                 model.prints.push(print(spec));
-                let its_scope = spec.scope_id.as_deref().unwrap_or("global");
-                if spec.name == name.as_str() && its_scope == scope {
+                if target.is_tool(spec) {
                     let (node, spec) = (node.clone(), spec.clone());
                     model.found = Some(Found { index, node, spec });
                 }
@@ -75,22 +95,27 @@ impl Model {
     }
 
     /// How many tools there are.
-    pub fn len(&self) -> usize {
+    pub fn tools(&self) -> usize {
         self.prints.len()
+    }
+
+    /// How many policies there are.
+    pub fn policies(&self) -> usize {
+        self.policies.len()
     }
 
     /// Whether this is `before` with the tool at `index` meaning what `spec` says.
     pub fn is_replaced(&self, before: &Self, index: usize, spec: &ToolSpec) -> bool {
         let mut expected = before.prints.clone();
         expected[index] = print(spec);
-        self.prints == expected
+        self.prints == expected && self.policies == before.policies
     }
 
     /// Whether this is `before` without the tool at `index`.
     pub fn is_removed(&self, before: &Self, index: usize) -> bool {
         let mut expected = before.prints.clone();
         expected.remove(index);
-        self.prints == expected
+        self.prints == expected && self.policies == before.policies
     }
 
     /// Whether this is `before` with a last tool that means what `spec` says, and what the file's
@@ -107,9 +132,10 @@ impl Model {
             queue_timeout_ms: found.spec.queue_timeout_ms,
             rate_limit: found.spec.rate_limit.clone(),
             circuit_breaker: found.spec.circuit_breaker.clone(),
+            once: found.spec.once.clone(),
             ..spec.clone()
         };
-        rest == before.prints && *last == print(&expected)
+        rest == before.prints && *last == print(&expected) && self.policies == before.policies
     }
 }
 
@@ -132,6 +158,7 @@ fn print(spec: &ToolSpec) -> Print {
         queue_timeout_ms,
         rate_limit,
         circuit_breaker,
+        once,
         headers,
         tls,
         source,
@@ -177,6 +204,15 @@ fn print(spec: &ToolSpec) -> Print {
         digest.fraction(*failure_ratio);
         digest.number(*min_calls);
         digest.number(*open_ms);
+    }
+    match once {
+        None => digest.number(None),
+        Some(OnceSpec::Off) => digest.number(Some(0)),
+        Some(OnceSpec::Kept { ttl_ms, in_doubt }) => {
+            digest.number(Some(1));
+            digest.number(*ttl_ms);
+            digest.field(in_doubt.as_deref().map(str::as_bytes));
+        }
     }
     digest.number(Some(count(headers)));
     for (name, value) in headers {

@@ -1,4 +1,4 @@
-//! Where things are: the byte ranges of the list of tools and of everything in one of them.
+//! Where things are: the byte ranges of a list of tools or policies and of everything in one of them.
 //!
 //! The parser's events say where tokens are; what lies between them (dashes, colons, comments,
 //! the heads of block scalars) is found in the text. A text that gets here has been read as a
@@ -10,22 +10,90 @@ use granit_parser::ScalarStyle;
 
 use super::text;
 
-/// The list of tools in a text.
+/// One of the two lists of a registry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum List {
+    /// `tools:`.
+    Tools,
+    /// `policies:`.
+    Policies,
+}
+
+impl List {
+    /// Its key in the file.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Policies => "policies",
+        }
+    }
+}
+
+/// The fields of a whole file.
+#[derive(Debug)]
+pub struct Root {
+    /// Where `{` and `}` are, if the file is written within them.
+    pub braces: Option<(usize, usize)>,
+    /// Its fields, in order.
+    pub pairs: Vec<Span>,
+}
+
+/// Where a field of the file is.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Where the key is.
+    pub key: Extent,
+    /// Where the value is.
+    pub value: Extent,
+}
+
+impl Span {
+    /// Behind its last character. A key may have no value at all.
+    pub fn end(&self) -> usize {
+        self.value.end.max(self.key.end)
+    }
+}
+
+impl Root {
+    /// Outlines a file. `None` where the parser and the text do not fit together.
+    pub fn of(text: &str) -> Option<Self> {
+        trace::Tracer::new(text).root()
+    }
+
+    /// Whether it has this list.
+    pub fn has(&self, text: &str, list: List) -> bool {
+        let is_list = |pair: &Span| is_key(&text[pair.key.start..pair.key.end], list);
+        self.pairs.iter().any(is_list)
+    }
+
+    /// The column that its keys begin at.
+    pub fn column(&self, text: &str) -> Option<usize> {
+        let key = self.pairs.last()?.key.start;
+        Some(key - text::line_start(text, key))
+    }
+}
+
+/// Whether a key, as it is written, is that of a list.
+fn is_key(written: &str, list: List) -> bool {
+    written.trim_matches(['"', '\'']) == list.key()
+}
+
+/// A list in a text.
 #[derive(Debug)]
 pub struct Outline {
-    /// Where the key `tools` begins and ends.
+    /// Where the list's key begins and ends.
     pub key: (usize, usize),
     /// Where `[` and `]` are, if the list is written with them.
     pub brackets: Option<(usize, usize)>,
     /// Whether the whole file is within braces.
     pub braced: bool,
-    /// The tools, in order.
+    /// The entries, in order.
     pub items: Vec<Extent>,
-    /// The tool that was asked for, in full.
+    /// The entry that was asked for, in full.
     pub target: Option<Part>,
 }
 
-/// Where a tool's value is.
+/// Where a value is.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
     /// Its first character, behind dash, anchor and tag.
@@ -113,13 +181,13 @@ impl Pair {
 }
 
 impl Outline {
-    /// Outlines a registry, with the tool at index `target` in full. `None` where the parser and
-    /// the text do not fit together, which is a reason not to edit it.
-    pub fn of(text: &str, target: Option<usize>) -> Option<Self> {
-        trace::Tracer::new(text).registry(target)
+    /// Outlines a list, with the entry at index `target` in full. `None` where the parser and the
+    /// text do not fit together, which is a reason not to edit it.
+    pub fn of(text: &str, list: List, target: Option<usize>) -> Option<Self> {
+        trace::Tracer::new(text).list_of(list, target)
     }
 
-    /// Where the dash of the tool at `index` is, in a list that is written with dashes.
+    /// Where the dash of the entry at `index` is, in a list that is written with dashes.
     pub fn dash(&self, text: &str, index: usize) -> Option<usize> {
         let before = match index.checked_sub(1) {
             Some(previous) => self.items.get(previous)?.end,
@@ -132,7 +200,7 @@ impl Outline {
         text[at..].starts_with('-').then_some(at)
     }
 
-    /// The offset behind the colon of `tools:`.
+    /// The offset behind the colon of the list's key.
     pub fn colon(&self, text: &str) -> Option<usize> {
         let at = text::skip_gap(text, self.key.1);
         text[at..].starts_with(':').then_some(at + 1)

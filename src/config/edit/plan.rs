@@ -1,6 +1,6 @@
 //! From what should change to which bytes do.
 //!
-//! A plan touches one tool's lines, and refuses what it cannot see through. It does not have to be
+//! A plan touches one entry's lines, and refuses what it cannot see through. It does not have to be
 //! right in every corner of YAML: whatever it makes is read again and compared (see `model`) before
 //! anything is written.
 
@@ -8,27 +8,38 @@ use granit_parser::ScalarStyle;
 use zeroize::Zeroizing;
 
 use super::block::{self, Margin, Reason};
-use super::draft::{self, Draft, Style};
+use super::draft::{Draft, Style};
 use super::flow::Enclosed;
 use super::model::Found;
-use super::outline::{Outline, Pair, Part, Shape};
+use super::outline::{List, Outline, Pair, Part, Root, Shape};
+use super::revision::{Revision, Wish};
 use super::scalar::{Value, write};
 use super::splice::Splices;
 use super::text::line_end;
 use crate::registry::ToolSpec;
 
-/// Why a tool cannot be edited, and where it is.
+/// Why an entry cannot be edited, and where it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// Line, from 1.
     pub line: Option<u32>,
-    /// The reason, which goes on "the tool cannot be edited: ".
+    /// The reason, which goes on "the entry cannot be edited: ".
     pub reason: Reason,
 }
 
-const UNCLEAR: Reason = "its place in the file cannot be told for certain";
-const MERGED: Reason = "a merge key (<<) supplies a field that would change; write the field into \
-                        the tool itself";
+impl Refusal {
+    /// The parser and the text do not fit together.
+    pub const UNCLEAR: Self = Self {
+        line: None,
+        reason: UNCLEAR,
+    };
+}
+
+/// The parser and the text do not fit together.
+pub const UNCLEAR: Reason = "its place in the file cannot be told for certain";
+/// A field would change that the entry does not hold itself.
+pub const MERGED: Reason = "a merge key (<<) supplies a field that would change; write the field \
+                            into the entry itself";
 
 /// The fields that the Tools API sets, beside the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,45 +106,20 @@ pub fn rewrite(
     fields: &[Field],
     secret_file: Option<&str>,
 ) -> Result<Zeroizing<String>, Refusal> {
-    let (outline, tool) = outlined(text, found.index)?;
-    let refuse = |reason| Refusal {
-        line: Some(tool.extent.line),
-        reason,
-    };
-    check_shape(&tool).map_err(refuse)?;
-    let braced = tool.extent.braced || outline.brackets.is_some();
-    let mut splices = Splices::default();
-    let mut added = Vec::new();
-    let mut removed = Vec::new();
+    let mut revision = Revision::of(text, List::Tools, found.index)?;
     for field in fields {
-        let name = field.name();
-        let written = found.node.get(name).is_some();
-        match (tool.pair(name), field.of(wanted)) {
-            (_, value) if written && value == field.of(&found.spec) => {}
-            (Some(pair), Some(value)) => {
-                set(&mut splices, text, pair, value, braced).map_err(refuse)?;
-            }
-            (Some(_), None) => removed.push(name),
-            (None, _) if written => return Err(refuse(MERGED)),
-            (None, Some(value)) => {
-                let quoted = tool.pairs().last().is_some_and(|pair| pair.quoted);
-                added.push(draft::pair(name, value, quoted, braced));
-            }
-            (None, None) => {}
-        }
+        let wish = Wish {
+            name: field.name(),
+            now: field.of(&found.spec),
+            then: field.of(wanted),
+        };
+        revision.field(&found.node, wish, set)?;
     }
     if let Some(name) = secret_file {
-        set_secret_file(&mut splices, text, &tool, name, braced).map_err(refuse)?;
+        revision
+            .change(|splices, tool, braced| set_secret_file(splices, text, tool, name, braced))?;
     }
-    if !added.is_empty() {
-        add(&mut splices, text, &tool, &added).map_err(refuse)?;
-    }
-    let mut edited = splices.apply(text).ok_or(refuse(UNCLEAR))?;
-    // Each on the text that the change before left, because commas and lines are shared.
-    for name in removed {
-        edited = without_pair(&edited, found.index, name)?;
-    }
-    Ok(edited)
+    revision.finish()
 }
 
 /// A text without the tool at `index`.
@@ -141,7 +127,7 @@ pub fn rewrite(
 /// # Errors
 /// When the tool is written in a way that cannot be taken out safely.
 pub fn remove(text: &str, index: usize) -> Result<Zeroizing<String>, Refusal> {
-    let (outline, tool) = outlined(text, index)?;
+    let (outline, tool) = outlined(text, List::Tools, index)?;
     let refuse = |reason| Refusal {
         line: Some(tool.extent.line),
         reason,
@@ -155,17 +141,19 @@ pub fn remove(text: &str, index: usize) -> Result<Zeroizing<String>, Refusal> {
     splices.apply(text).ok_or(refuse(UNCLEAR))
 }
 
-/// A text with one more tool at the end of the list.
+/// A text with one more entry at the end of a list that has so many.
 ///
 /// # Errors
 /// When the list is written in a way that cannot be added to safely.
-pub fn append(text: &str, tools: usize, draft: &Draft<'_>) -> Result<Zeroizing<String>, Refusal> {
-    let unclear = Refusal {
-        line: None,
-        reason: UNCLEAR,
-    };
-    let last = tools.checked_sub(1);
-    let outline = Outline::of(text, last).ok_or(unclear)?;
+pub fn append(
+    text: &str,
+    list: List,
+    entries: usize,
+    draft: &Draft<'_>,
+) -> Result<Zeroizing<String>, Refusal> {
+    let unclear = Refusal::UNCLEAR;
+    let last = entries.checked_sub(1);
+    let outline = Outline::of(text, list, last).ok_or(unclear)?;
     let mut splices = Splices::default();
     let style = match &outline.target {
         Some(tool) => Style::of(text, tool),
@@ -198,14 +186,12 @@ pub fn append(text: &str, tools: usize, draft: &Draft<'_>) -> Result<Zeroizing<S
     splices.apply(text).ok_or(unclear)
 }
 
-fn outlined(text: &str, index: usize) -> Result<(Outline, Part), Refusal> {
-    let unclear = Refusal {
-        line: None,
-        reason: UNCLEAR,
-    };
-    let mut outline = Outline::of(text, Some(index)).ok_or(unclear)?;
-    let tool = outline.target.take().ok_or(unclear)?;
-    Ok((outline, tool))
+/// The outline, and the entry at `index` of a list.
+pub fn outlined(text: &str, list: List, index: usize) -> Result<(Outline, Part), Refusal> {
+    let unclear = Refusal::UNCLEAR;
+    let mut outline = Outline::of(text, list, Some(index)).ok_or(unclear)?;
+    let entry = outline.target.take().ok_or(unclear)?;
+    Ok((outline, entry))
 }
 
 fn enclosed(outline: &Outline, (open, close): (usize, usize)) -> Enclosed {
@@ -219,53 +205,29 @@ fn enclosed(outline: &Outline, (open, close): (usize, usize)) -> Enclosed {
     }
 }
 
-fn enclosed_pairs(mapping: &Part) -> Enclosed {
+/// The whole file, where it is within braces.
+pub fn enclosed_root(root: &Root, (open, close): (usize, usize)) -> Enclosed {
     Enclosed {
-        inside: mapping.extent.start + 1..mapping.extent.end - 1,
-        elements: mapping
-            .pairs()
+        inside: open + 1..close,
+        elements: root
+            .pairs
             .iter()
             .map(|pair| pair.key.start..pair.end())
             .collect(),
     }
 }
 
-fn check_shape(tool: &Part) -> Result<(), Reason> {
-    match &tool.shape {
+/// Makes sure that an entry is written where it stands.
+pub fn check_shape(entry: &Part) -> Result<(), Reason> {
+    match &entry.shape {
         Shape::Mapping(_) => Ok(()),
         Shape::Alias => Err("it is an alias of something that is written elsewhere"),
         Shape::Scalar(_) | Shape::Block | Shape::List => Err(UNCLEAR),
     }
 }
 
-fn add(splices: &mut Splices, text: &str, tool: &Part, new: &[String]) -> Result<(), Reason> {
-    if tool.extent.braced {
-        enclosed_pairs(tool).append(splices, text, new);
-        Ok(())
-    } else {
-        block::add_pairs(splices, text, tool, new)
-    }
-}
-
-fn without_pair(text: &str, index: usize, name: &str) -> Result<Zeroizing<String>, Refusal> {
-    let (_, tool) = outlined(text, index)?;
-    let unclear = Refusal {
-        line: Some(tool.extent.line),
-        reason: UNCLEAR,
-    };
-    let place = tool.pairs().iter().position(|pair| pair.name == name);
-    let place = place.ok_or(unclear)?;
-    let mut splices = Splices::default();
-    if tool.extent.braced {
-        enclosed_pairs(&tool).remove(&mut splices, text, place);
-    } else {
-        block::remove_pair(&mut splices, text, &tool, place);
-    }
-    splices.apply(text).ok_or(unclear)
-}
-
-/// Puts a new value in the place of a pair's, in the style of the old one.
-fn set(
+/// Puts a new value in the place of a pair's, in the style of the old one, which is no collection.
+pub fn set(
     splices: &mut Splices,
     text: &str,
     pair: &Pair,

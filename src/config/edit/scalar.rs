@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 
 use granit_parser::ScalarStyle;
 
-/// A value that the Tools API can set.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+use crate::policy::{PriceSpec, Usd};
+
+/// A value that the API can set.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'v> {
     /// Text.
     Text(&'v str),
@@ -16,6 +18,14 @@ pub enum Value<'v> {
     Number(i64),
     /// True or false.
     Boolean(bool),
+    /// Dollars.
+    Amount(Usd),
+    /// A list of names.
+    Names(&'v [String]),
+    /// Numbers by name.
+    Counts(&'v [(String, i64)]),
+    /// Prices by tool.
+    Prices(&'v [PriceSpec]),
 }
 
 /// Words that some YAML version takes for a boolean or for nothing.
@@ -29,6 +39,13 @@ pub fn write(value: Value<'_>, wanted: ScalarStyle, braced: bool) -> String {
     let text = match value {
         Value::Number(number) => return number.to_string(),
         Value::Boolean(boolean) => return boolean.to_string(),
+        Value::Amount(amount) => return amount.to_string(),
+        Value::Names(names) => return list(names.iter().map(|name| inner(name, wanted))),
+        Value::Counts(counts) => {
+            let pair = |(name, count): &(String, i64)| format!("{}: {count}", inner(name, wanted));
+            return format!("{{ {} }}", joined(counts.iter().map(pair)));
+        }
+        Value::Prices(prices) => return list(prices.iter().map(|rule| price(rule, wanted))),
         // spec: REG-1
         Value::Text(text) => text.replace("${", "$${"),
     };
@@ -43,6 +60,28 @@ pub fn write(value: Value<'_>, wanted: ScalarStyle, braced: bool) -> String {
         | ScalarStyle::Literal
         | ScalarStyle::Folded => double_quoted(&text),
     }
+}
+
+/// Text within braces or brackets.
+fn inner(text: &str, wanted: ScalarStyle) -> String {
+    write(Value::Text(text), wanted, true)
+}
+
+fn price(rule: &PriceSpec, wanted: ScalarStyle) -> String {
+    let [tool, price_usd] = ["tool", "price_usd"].map(|key| inner(key, wanted));
+    let price = Usd::nearest(rule.price_usd);
+    format!(
+        "{{ {tool}: {}, {price_usd}: {price} }}",
+        inner(&rule.tool, wanted)
+    )
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", joined(items))
+}
+
+fn joined(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
 }
 
 fn is_plain(text: &str, braced: bool) -> bool {

@@ -1,6 +1,7 @@
 //! What edits make of files that people wrote in many ways.
 
 mod disk;
+mod policies;
 mod property;
 mod secrets;
 
@@ -233,9 +234,10 @@ fn limits_that_the_api_does_not_know_stay() {
     queue_timeout_ms: 5
     rate_limit: { per_second: 0.5, burst: 3 }
     circuit_breaker:
-      failure_ratio: 0.25 # a quarter";
+      failure_ratio: 0.25 # a quarter
+    once: off # it only reads";
     let before = format!(
-        "defaults: {{ circuit_breaker: {{ min_calls: 3 }}, rate_limit: {{ per_second: 9 }} }}
+        "defaults: {{ circuit_breaker: {{ min_calls: 3 }}, rate_limit: {{ per_second: 9 }}, once: {{ ttl_ms: 1000 }} }}
 tools:
   - name: a
     url: https://a.example/x
@@ -547,14 +549,14 @@ fn what_cannot_be_edited_safely_is_left_alone() {
     let merged =
         full("tools:\n- &b {name: b, url: https://b, @, enabled: false}\n- <<: *b\n  name: a\n");
     check_refused(&merged, &enabled("a", true), Some(3), "merge key");
-    check_refused(&merged, &enabled("b", true), Some(2), "other tools");
+    check_refused(&merged, &enabled("b", true), Some(2), "other entries");
     check_refused(&merged, &delete("b"), Some(2), "not be valid");
     check_refused(&merged, &new("a"), Some(3), "merge key");
     let shared = full(
         "tools:\n- {name: b, url: https://b, auth: &k {type: hmac_sha256, secret: supersecret}}\n- name: a\n  url: &u https://a\n  auth: *k\n- {name: c, url: *u, @}\n",
     );
     check_refused(&shared, &new("a"), Some(3), "alias");
-    check_refused(&shared, &Change::Put(write("a")), Some(3), "other tools");
+    check_refused(&shared, &Change::Put(write("a")), Some(3), "other entries");
     let open = full("tools:\n- name: a\n  url: https://a\n  @\n  description: |\n    text");
     check_refused(&open, &new("b"), Some(2), "line break");
     let inline = full("? tools\n: - name: a\n    url: https://a\n    @\n");

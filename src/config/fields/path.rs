@@ -25,7 +25,7 @@ impl<'p> FieldPath<'p> {
     /// `{ secret:hunter2hunter2 }` is a name without a value, and a name with digits, dashes or
     /// capitals is unlike any of ours.
     // spec: REG-2
-    pub(super) fn of_key(parent: &'p Self, key: &'p Key, value: &Node) -> Self {
+    pub fn of_key(parent: &'p Self, key: &'p Key, value: &Node) -> Self {
         const LONGEST: usize = 32;
         let ours = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
         let named = !matches!(value.kind, Kind::Null);

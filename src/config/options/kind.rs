@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::config::problem::Position;
-use crate::config::settings::{AgentToken, Settings};
+use crate::config::settings::{AgentToken, Settings, StorePlace};
 use crate::ids::AgentId;
-use crate::registry::Rule;
+use crate::rule::Rule;
 use crate::secret::Secret;
 use crate::server::{ListenAddress, SocketMode};
+use crate::store::fleet::FleetAddress;
 
 /// The shortest token of an agent, in bytes: 128 bits where every byte is random.
 const AGENT_TOKEN_BYTES: usize = 16;
@@ -50,6 +51,17 @@ pub enum Kind {
     Folder(fn(&mut Settings, PathBuf)),
     /// The path of a file, or nothing.
     OptionalPath(fn(&mut Settings, Option<PathBuf>)),
+    /// A word of visible ASCII.
+    Label(fn(&mut Settings, Box<str>)),
+    /// Where something is kept.
+    Store(fn(&mut Settings, StorePlace)),
+    /// Where something is kept, by this sidecar or by all of a fleet.
+    AnyStore {
+        /// Where a place of this sidecar's own goes.
+        own: fn(&mut Settings, StorePlace),
+        /// Where a fleet's goes.
+        shared: fn(&mut Settings, FleetAddress),
+    },
     /// A bearer token; empty text is none.
     Token(fn(&mut Settings, Option<Secret>)),
     /// Agents with the token of each.
@@ -162,6 +174,12 @@ impl Kind {
             Self::Path(set) => set(settings, path(text, base)?),
             Self::Folder(set) => set(settings, path(text, Path::new(""))?),
             Self::OptionalPath(set) => set(settings, Some(path(text, base)?)),
+            Self::Label(set) => set(settings, label(text)?),
+            Self::Store(set) => set(settings, store(text)?),
+            Self::AnyStore { shared, .. } if FleetAddress::is_meant_by(text) => {
+                shared(settings, FleetAddress::parse(text)?);
+            }
+            Self::AnyStore { own, .. } => own(settings, store(text)?),
             Self::Token(set) if text.is_empty() => set(settings, None),
             Self::Token(set) => set(settings, Some(token(text, Secret::MIN_LEN)?)),
             Self::Integer { .. }
@@ -210,6 +228,12 @@ impl Kind {
             Self::AgentId(_) => "must be 1 to 128 visible ASCII characters".into(),
             Self::Path(_) | Self::OptionalPath(_) => "must be the path of a file".into(),
             Self::Folder(_) => "must be the path of a folder".into(),
+            Self::Label(_) => "must be 1 to 128 visible ASCII characters".into(),
+            Self::Store(_) => "must be memory, or file: and the path of a folder".into(),
+            Self::AnyStore { .. } => format!(
+                "must be memory, file: and the path of a folder, or {}",
+                FleetAddress::FORM
+            ),
             Self::Token(_) => token_rule(Secret::MIN_LEN),
             Self::Tokens(_) => token_rule(AGENT_TOKEN_BYTES),
             Self::Origins(_) => {
@@ -239,6 +263,19 @@ impl fmt::Display for Unit {
 
 fn path(text: &str, base: &Path) -> Option<PathBuf> {
     (!text.is_empty() && !text.contains('\0')).then(|| base.join(text))
+}
+
+fn label(text: &str) -> Option<Box<str>> {
+    let fits = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.into())
+}
+
+fn store(text: &str) -> Option<StorePlace> {
+    if text == "memory" {
+        return Some(StorePlace::Memory);
+    }
+    let file = path(text.strip_prefix("file:")?, Path::new(""))?;
+    Some(StorePlace::File(file))
 }
 
 /// A token travels in a header, where other characters would never arrive as they were written.

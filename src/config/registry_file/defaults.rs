@@ -6,7 +6,9 @@
 use crate::config::fields::{Field, FieldPath, Reading};
 use crate::config::registry_file::entry;
 use crate::config::yaml::{Kind, Node};
-use crate::registry::{AuthSpec, CircuitBreakerSpec, RateLimitSpec, Tool, ToolSpec, limits};
+use crate::registry::{
+    AuthSpec, CircuitBreakerSpec, OnceSpec, RateLimitSpec, Tool, ToolSpec, limits,
+};
 use crate::secret::Secret;
 use crate::sign::Signer;
 
@@ -20,6 +22,7 @@ const FIELDS: &[&str] = &[
     "queue_timeout_ms",
     "rate_limit",
     "circuit_breaker",
+    "once",
 ];
 
 /// What `defaults:` may set.
@@ -34,6 +37,7 @@ pub(super) struct Defaults {
     queue_timeout_ms: Option<i64>,
     rate_limit: Option<RateLimitSpec>,
     circuit_breaker: Option<CircuitBreakerSpec>,
+    once: Option<OnceSpec>,
 }
 
 impl Defaults {
@@ -56,6 +60,7 @@ impl Defaults {
             queue_timeout_ms: reading.integer(fields.get("queue_timeout_ms")),
             rate_limit: entry::rate_limit(reading, fields.get("rate_limit")),
             circuit_breaker: entry::circuit_breaker(reading, fields.get("circuit_breaker")),
+            once: entry::once(reading, fields.get("once")),
         };
         for violation in Tool::compile(defaults.probe()).err().unwrap_or_default() {
             let field = format!("{path}.{}", violation.field);
@@ -90,6 +95,9 @@ impl Defaults {
         if spec.circuit_breaker.is_none() {
             spec.circuit_breaker.clone_from(&self.circuit_breaker);
         }
+        if spec.once.is_none() {
+            spec.once.clone_from(&self.once);
+        }
     }
 
     fn forget(&mut self, name: &str) {
@@ -102,6 +110,7 @@ impl Defaults {
             "queue_timeout_ms" => self.queue_timeout_ms = None,
             "rate_limit" => self.rate_limit = None,
             "circuit_breaker" => self.circuit_breaker = None,
+            "once" => self.once = None,
             _ => self.retry_on = None,
         }
     }

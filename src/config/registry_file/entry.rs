@@ -8,9 +8,8 @@ use crate::config::problem::Position;
 use crate::config::registry_file::defaults::Defaults;
 use crate::config::registry_file::files::Files;
 use crate::config::yaml::{Kind, Node};
-use crate::registry::{
-    AuthSpec, CircuitBreakerSpec, RateLimitSpec, Rule, TlsSpec, ToolSpec, Violation,
-};
+use crate::registry::{AuthSpec, CircuitBreakerSpec, OnceSpec, RateLimitSpec, TlsSpec, ToolSpec};
+use crate::rule::{Rule, Violation};
 use crate::secret::Secret;
 
 const FIELDS: &[&str] = &[
@@ -30,6 +29,7 @@ const FIELDS: &[&str] = &[
     "queue_timeout_ms",
     "rate_limit",
     "circuit_breaker",
+    "once",
     "headers",
     "tls",
     "source",
@@ -37,6 +37,7 @@ const FIELDS: &[&str] = &[
 const AUTH_FIELDS: &[&str] = &["type", "secret", "secret_file", "secret_id"];
 const RATE_LIMIT_FIELDS: &[&str] = &["per_second", "burst"];
 const CIRCUIT_BREAKER_FIELDS: &[&str] = &["failure_ratio", "min_calls", "open_ms"];
+const ONCE_FIELDS: &[&str] = &["ttl_ms", "in_doubt"];
 const TLS_FIELDS: &[&str] = &[
     "ca_file",
     "client_cert_file",
@@ -74,6 +75,7 @@ pub(super) fn read(
         queue_timeout_ms: reading.integer(fields.get("queue_timeout_ms")),
         rate_limit: rate_limit(reading, fields.get("rate_limit")),
         circuit_breaker: circuit_breaker(reading, fields.get("circuit_breaker")),
+        once: once(reading, fields.get("once")),
         headers: fields
             .get("headers")
             .map(|field| headers(reading, field))
@@ -157,6 +159,29 @@ pub(super) fn circuit_breaker(
         min_calls: reading.integer(fields.get("min_calls")),
         open_ms: reading.integer(fields.get("open_ms")),
     })
+}
+
+/// Reads `once:`, of a tool or of the defaults: a word or a mapping.
+pub(super) fn once(reading: &mut Reading<'_>, field: Option<Field<'_>>) -> Option<OnceSpec> {
+    let field = field?;
+    match &field.node.kind {
+        Kind::Mapping(_) => {
+            let fields = reading.fields(field, ONCE_FIELDS)?;
+            return Some(OnceSpec::Kept {
+                ttl_ms: reading.integer(fields.get("ttl_ms")),
+                in_doubt: reading.text(fields.get("in_doubt")),
+            });
+        }
+        Kind::Scalar { .. } => {
+            if reading.text(Some(field))? == "off" {
+                return Some(OnceSpec::Off);
+            }
+        }
+        Kind::Null | Kind::Sequence(_) => {}
+    }
+    let message = "must be off, or a mapping with ttl_ms and in_doubt";
+    reading.error(field.node.at, field.path, message);
+    None
 }
 
 fn headers(reading: &mut Reading<'_>, field: Field<'_>) -> Vec<(String, Secret)> {
@@ -245,16 +270,16 @@ fn locate(entry: Field<'_>, name: &str) -> (Position, String) {
     (place(entry.node, name), format!("{}.{name}", entry.path))
 }
 
-/// Where the field `name`, such as `tls.ca_file` or `retry_on[2]`, is within a mapping. What is
-/// missing is at the innermost place that is there.
+/// Where the field `name`, such as `tls.ca_file`, `retry_on[2]` or `pricing_rules[1].tool`, is within
+/// a mapping. What is missing is at the innermost place that is there.
 pub(super) fn place(mapping: &Node, name: &str) -> Position {
-    let (name_only, index) = split_index(name);
     let mut node = mapping;
-    for step in name_only.split('.') {
-        let Some(inner) = node.get(step) else { break };
-        node = inner;
+    for step in name.split('.') {
+        let (name, index) = split_index(step);
+        let Some(inner) = node.get(name) else { break };
+        node = item(inner, index).unwrap_or(inner);
     }
-    item(node, index).unwrap_or(node).at
+    node.at
 }
 
 /// An item of a list.

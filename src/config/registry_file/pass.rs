@@ -1,4 +1,6 @@
-//! One way through the registry's document, tool by tool.
+//! One way through the registry's document, entry by entry.
+
+mod policies;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,7 +15,7 @@ use crate::config::registry_file::{Loaded, Refused, Seen, entry};
 use crate::config::yaml::{Entered, Events, Fault, Key, Kind, Limits};
 use crate::registry::{Snapshot, SnapshotBuilder, Tool, ToolSpec};
 
-const FIELDS: &[&str] = &["defaults", "tools"];
+const FIELDS: &[&str] = &["defaults", "tools", "policies"];
 
 /// One way through the file.
 pub(super) struct Pass<'a> {
@@ -23,6 +25,7 @@ pub(super) struct Pass<'a> {
     defaults: Defaults,
     /// Where each name and scope was first.
     lines: HashMap<(Box<str>, Box<str>), u32>,
+    read: policies::Read,
 }
 
 /// Whether `defaults:` may still change what a tool means.
@@ -30,7 +33,7 @@ pub(super) enum Order {
     /// They may.
     Unknown,
     /// They were found by a pass before.
-    Known(Defaults),
+    Known(Box<Defaults>),
 }
 
 /// How far a pass went.
@@ -38,7 +41,7 @@ pub(super) enum Reached {
     /// Everything that can be read was read.
     End,
     /// `defaults:` stand behind `tools:`.
-    LateDefaults(Defaults),
+    LateDefaults(Box<Defaults>),
 }
 
 impl<'a> Pass<'a> {
@@ -57,15 +60,18 @@ impl<'a> Pass<'a> {
             builder: SnapshotBuilder::new(previous),
             defaults: Defaults::default(),
             lines: HashMap::new(),
+            read: policies::Read::default(),
         }
     }
 
     /// What came of it.
-    pub(super) fn finish(self) -> Result<Loaded, Refused> {
+    pub(super) fn finish(mut self) -> Result<Loaded, Refused> {
+        self.warn_of_unknown_tools();
         let (files, digest) = self.files.finish();
         match self.reading.report.finish() {
             Ok(warnings) => Ok(Loaded {
                 snapshot: self.builder.finish(),
+                policies: self.read.policies,
                 warnings,
                 files,
                 digest,
@@ -89,7 +95,7 @@ impl<'a> Pass<'a> {
         let settled = match order {
             Order::Unknown => false,
             Order::Known(defaults) => {
-                self.defaults = defaults;
+                self.defaults = *defaults;
                 true
             }
         };
@@ -122,6 +128,7 @@ impl<'a> Pass<'a> {
         };
         let mut tools_at = None;
         let mut defaults_at = None;
+        let mut policies_at = None;
         while let Some(key) = events.key()? {
             match key.text.as_str() {
                 "tools" if tools_at.is_none() => {
@@ -133,12 +140,17 @@ impl<'a> Pass<'a> {
                     let node = events.node()?;
                     let defaults = Defaults::read(&mut self.reading, &node);
                     if tools_at.is_some() && !settled {
-                        return Ok(Reached::LateDefaults(defaults));
+                        return Ok(Reached::LateDefaults(Box::new(defaults)));
                     }
                     self.defaults = defaults;
                 }
+                "policies" if policies_at.is_none() => {
+                    policies_at = Some(key.at);
+                    self.policies(&key, &mut events, seen)?;
+                }
                 "tools" => self.repeated("tools", tools_at, &key, &mut events)?,
                 "defaults" => self.repeated("defaults", defaults_at, &key, &mut events)?,
+                "policies" => self.repeated("policies", policies_at, &key, &mut events)?,
                 _ => {
                     let root = FieldPath::Root;
                     self.reading.unknown(&root, &key, None, FIELDS);

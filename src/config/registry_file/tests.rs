@@ -1,5 +1,7 @@
 //! The files in `config/`, and registries made up here.
 
+mod policies;
+
 use std::fs;
 use std::path::Path;
 
@@ -158,6 +160,47 @@ fn limits_of_tools_and_defaults() {
     check(all, "", "3 0 | 9 1 | 0.5 20 200");
     let own = ", max_concurrency: 4, rate_limit: { per_second: 8 }, circuit_breaker: {}";
     check(all, own, "4 0 | 8 8 | 0.5 20 10000");
+}
+
+// spec: REG-2 ONCE-3 ONCE-4
+#[test]
+fn how_tools_remember_calls() {
+    #[track_caller]
+    fn check(defaults: &str, fields: &str, expected: &str) {
+        let text = format!(
+            "defaults: {{ {defaults} }}\ntools:\n- {{ name: t, url: 'http://localhost', {AUTH}{fields} }}"
+        );
+        let loaded = load_text(&text).unwrap();
+        let found = tool(&loaded, "t").once.map_or("-".to_owned(), |once| {
+            format!("{} {:?}", once.ttl.as_millis(), once.in_doubt)
+        });
+        assert_eq!(found, expected, "{text}");
+    }
+    check("", "", "60000 Retry");
+    check("", ", once: {}", "60000 Retry");
+    check("", ", once: off", "-");
+    check("", ", once: 'off'", "-");
+    check("", ", once: { ttl_ms: 1000 }", "1000 Retry");
+    check(
+        "",
+        ", once: { ttl_ms: 2592000000, in_doubt: refuse }",
+        "2592000000 Refuse",
+    );
+    check("", ", once: { in_doubt: retry }", "60000 Retry");
+    check("once: off", "", "-");
+    // A tool's own replaces the default as a whole.
+    check("once: off", ", once: {}", "60000 Retry");
+    check(
+        "once: { ttl_ms: 5000, in_doubt: refuse }",
+        "",
+        "5000 Refuse",
+    );
+    check(
+        "once: { ttl_ms: 5000, in_doubt: refuse }",
+        ", once: { ttl_ms: 7000 }",
+        "7000 Retry",
+    );
+    check("once: { ttl_ms: 5000 }", ", once: off", "-");
 }
 
 #[test]
@@ -431,12 +474,22 @@ tools:
     queue_timeout_ms: @5
     rate_limit: @{ per_second: @5, burst: @5 }
     circuit_breaker: @{ failure_ratio: @0.5, min_calls: @5, open_ms: @500 }
+    once: @{ ttl_ms: @1000, in_doubt: @retry }
     headers: { X-A: @a, X-B: @b }
     tls: { server_name: @inner.example }
   - name: @u
     url: @https://h.example/
     auth: @{ type: @hmac_sha256, secret_file: @s }
+    once: @off
     tls: @{ ca_file: @c, client_cert_file: @d, client_key_file: @e }
+policies:
+  - agent_id: @bot
+    allowed_tools: @[ @t, @u ]
+    blocked_tools: [ @v ]
+    max_actions_per_hour: @5
+    max_calls_per_tool: @{ t: @5, u: @6 }
+    max_spend_usd_per_day: @0.5
+    pricing_rules: [ @{ tool: @t, price_usd: @0.5 }, @{ tool: @u, price_usd: @1 } ]
 ";
 
 fn outcome(text: &str) -> String {

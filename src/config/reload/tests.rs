@@ -22,6 +22,8 @@ struct World {
     registry: Arc<Registry>,
     handle: ReloadHandle,
     events: Arc<Mutex<Vec<RegistryReload>>>,
+    /// How many policies were put into service, each time.
+    policies: Arc<Mutex<Vec<usize>>>,
     reloader: JoinHandle<Infallible>,
 }
 
@@ -53,8 +55,11 @@ impl World {
         let registry = Arc::new(Registry::new(first.snapshot, account));
         let events: Arc<Mutex<Vec<RegistryReload>>> = Arc::default();
         let log = Arc::clone(&events);
+        let policies: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let governed = Arc::clone(&policies);
         let (reloader, handle) = Reloader::new(
             Arc::clone(&registry),
+            Arc::new(move |policies: Policies| governed.lock().unwrap().push(policies.len())),
             (first.files, first.digest),
             Arc::new(load),
             poll_interval,
@@ -65,6 +70,7 @@ impl World {
             registry,
             handle,
             events,
+            policies,
             reloader: tokio::spawn(reloader.run_with(hangups)),
         }
     }
@@ -103,6 +109,29 @@ impl World {
     fn errors(&self) -> Vec<String> {
         self.registry.loaded_from().last_errors
     }
+}
+
+// spec: POLICY-7 RELOAD-2
+#[tokio::test]
+async fn policies_go_into_service_with_the_tools_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tools.yaml");
+    let with = |policies: &str| format!("{}policies: {policies}\n", one("a"));
+    fs::write(&path, with("[]")).unwrap();
+    let world = World::start(&path, NO_POLL);
+    fs::write(&path, with("[{ agent_id: x }, { agent_id: y }]")).unwrap();
+    assert_eq!(world.handle.reload().await, ReloadOutcome::Replaced);
+    // Neither a bad policy nor a bad tool changes anything of the other.
+    fs::write(&path, with("[{ agent_id: x, max_actions_per_hour: 0 }]")).unwrap();
+    let outcome = world.handle.reload().await;
+    assert!(matches!(outcome, ReloadOutcome::Refused(_)), "{outcome:?}");
+    let bad_tool = with("[]").replace("https://tools.example/", "nowhere");
+    fs::write(&path, bad_tool).unwrap();
+    let outcome = world.handle.reload().await;
+    assert!(matches!(outcome, ReloadOutcome::Refused(_)), "{outcome:?}");
+    fs::write(&path, with("[{ agent_id: x }]")).unwrap();
+    assert_eq!(world.handle.reload().await, ReloadOutcome::Replaced);
+    assert_eq!(*world.policies.lock().unwrap(), [2, 1]);
 }
 
 /// The signal reaches every reloader of the process, and only one test is about it.

@@ -233,6 +233,9 @@ fn value_of(kind: &Kind, text: &str) -> Value {
         | Kind::Path(_)
         | Kind::Folder(_)
         | Kind::OptionalPath(_)
+        | Kind::Label(_)
+        | Kind::Store(_)
+        | Kind::AnyStore { .. }
         | Kind::Token(_)
         | Kind::Tokens(_) => as_text(),
     }

@@ -65,9 +65,13 @@ fn without_any_source_the_defaults_hold() {
         admin: AdminSettings { listen: Tcp(127.0.0.1:8788), socket_mode: SocketMode(0600), token: None }, \
         registry: RegistrySettings { path: \"tools.yaml\", secrets_dir: \"secrets\", poll_interval: 5s }, \
         limits: LimitSettings { max_body_bytes: 10485760, max_buffered_bytes: 268435456, \
-        head_timeout: 10s, body_timeout: 30s, max_head_bytes: 65536 }, \
+        head_timeout: 10s, body_timeout: 30s, max_head_bytes: 65536, max_result_bytes: 4194304 }, \
         upstream: UpstreamSettings { connect_timeout: 5s, pool_idle_timeout: 4s, allow_private: false, \
         ca_file: None }, \
+        governed: GovernedSettings { namespace: \"local\" }, store: File(\"countersign.store\"), \
+        on_store_error: Refuse, store_max_bytes: 268435456, \
+        fleet: FleetSettings { address: None, own: File(\"countersign.store\"), \
+        prefix: \"countersign\", timeout: 2s }, \
         log: LogSettings { level: Level(Info), format: Json }, \
         workers: 1, drain_timeout: 30s, drain_delay: 0ns }";
     assert_eq!(format!("{settings:?}"), expected);
@@ -101,9 +105,12 @@ fn every_setting_of_the_file_arrives() {
          admin: { listen: unix:/run/admin.sock, socket_mode: 0640, token: admin-token }\n\
          registry: { path: r/t.yaml, secrets_dir: keys, poll_interval_ms: 250 }\n\
          limits: { max_body_bytes: 1, max_buffered_bytes: 2, head_timeout_ms: 300, \
-         body_timeout_ms: 400, max_head_bytes: 8192 }\n\
+         body_timeout_ms: 400, max_head_bytes: 8192, max_result_bytes: 1024 }\n\
          upstream: { connect_timeout_ms: 500, pool_idle_timeout_ms: 600, \
          allow_private: true, ca_file: /ca.pem }\n\
+         governed: { namespace: user_abc }\n\
+         store: file:s/c.store\nstore_local: memory\nstore_prefix: ours\nstore_timeout_ms: 900\n\
+         on_store_error: proceed\nstore_max_bytes: 1048576\n\
          log: { level: debug, format: text }\n\
          workers: 3\ndrain_timeout_ms: 700\ndrain_delay_ms: 800\n",
     );
@@ -118,9 +125,12 @@ fn every_setting_of_the_file_arrives() {
         admin: AdminSettings { listen: Unix(\"/run/admin.sock\"), socket_mode: SocketMode(0640), token: Some(Secret(***)) }, \
         registry: RegistrySettings { path: \"FOLDER/r/t.yaml\", secrets_dir: \"keys\", poll_interval: 250ms }, \
         limits: LimitSettings { max_body_bytes: 1, max_buffered_bytes: 2, \
-        head_timeout: 300ms, body_timeout: 400ms, max_head_bytes: 8192 }, \
+        head_timeout: 300ms, body_timeout: 400ms, max_head_bytes: 8192, max_result_bytes: 1024 }, \
         upstream: UpstreamSettings { connect_timeout: 500ms, pool_idle_timeout: 600ms, \
         allow_private: true, ca_file: Some(\"/ca.pem\") }, \
+        governed: GovernedSettings { namespace: \"user_abc\" }, store: File(\"s/c.store\"), \
+        on_store_error: Proceed, store_max_bytes: 1048576, \
+        fleet: FleetSettings { address: None, own: Memory, prefix: \"ours\", timeout: 900ms }, \
         log: LogSettings { level: Level(Debug), format: Text }, \
         workers: 3, drain_timeout: 700ms, drain_delay: 800ms }";
     assert_eq!(got.replace(&folder, "FOLDER"), expected);
@@ -175,6 +185,26 @@ fn secrets_come_from_the_environment() {
 }
 
 #[test]
+fn a_store_is_memory_or_a_file() {
+    let place = |text: &str| {
+        World::new("")
+            .variable("COUNTERSIGN_STORE", text)
+            .settings()
+            .store
+    };
+    assert_eq!(format!("{:?}", place("memory")), "Memory");
+    assert_eq!(
+        format!("{:?}", place("file:/var/lib/c.store")),
+        "File(\"/var/lib/c.store\")"
+    );
+    for bad in ["file:", "Memory", "/var/lib/c.store", "redb:/c"] {
+        World::new("").variable("COUNTERSIGN_STORE_LOCAL", bad).refused(&[
+            "COUNTERSIGN_STORE_LOCAL: store_local: must be memory, or file: and the path of a folder",
+        ]);
+    }
+}
+
+#[test]
 fn lists_are_separated_by_commas_in_a_variable() {
     let world = World::new("agents: { allowed_hosts: [from.file] }")
         .variable("COUNTERSIGN_AGENTS_ALLOWED_HOSTS", "a.example, B.example,")
@@ -182,7 +212,7 @@ fn lists_are_separated_by_commas_in_a_variable() {
     let agents = world.settings().agents;
     assert_eq!(
         agents.allowed_hosts,
-        ["a.example".into(), "b.example".into()]
+        ["a.example", "b.example"].map(Box::<str>::from)
     );
     assert!(agents.allow_unauthenticated);
 }
@@ -208,8 +238,8 @@ fn every_source_tells_all_that_is_wrong_with_it() {
         "s.yaml:6:17: admin.token: the environment variable UNSET is not set; set it or write ${UNSET:-default}",
         "s.yaml:7:10: workers: expected a whole number, found text",
         "s.yaml:8:15: log.level: must be one of error, warn, info, debug, trace",
-        "s.yaml:9:1: x: unknown field (allowed here: agents, admin, registry, limits, upstream, log, workers, \
-         drain_timeout_ms, drain_delay_ms)",
+        "s.yaml:9:1: x: unknown field (allowed here: agents, admin, registry, limits, upstream, governed, store, \
+         store_local, store_prefix, store_timeout_ms, on_store_error, store_max_bytes, log, workers, drain_timeout_ms, drain_delay_ms)",
         "COUNTERSIGN_LIMITS_MAX_HEAD_BYTES: limits.max_head_bytes: must be between 8192 and 1048576 bytes",
         "COUNTERSIGN_LOG_LEVL: unknown setting; COUNTERSIGN_ is reserved for COUNTERSIGN_LOG_LEVEL, \
          COUNTERSIGN_LOG_FORMAT",
@@ -383,4 +413,26 @@ fn a_file_that_is_no_settings_file_is_refused_with_its_place() {
     let world = World::new("").flag("listen", "0.0.0.0:1");
     fs::remove_file(world.folder.path().join("s.yaml")).unwrap();
     world.refused(&["s.yaml: cannot be read: No such file or directory (os error 2)"]);
+}
+
+// spec: FLEET-6
+#[test]
+fn a_shared_store_is_a_url() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/fleet.yaml");
+    let sources = Sources {
+        config: Some(example),
+        variables: vec![("REDIS_PASSWORD".into(), "hunter2-hunter2".into())],
+        ..Sources::default()
+    };
+    let fleet = Settings::resolve(&sources).unwrap().fleet;
+    assert!(fleet.address.is_some());
+    assert_eq!(&*fleet.prefix, "countersign");
+    assert_eq!(fleet.timeout, Duration::from_secs(2));
+    assert!(matches!(fleet.own, StorePlace::File(path) if path == Path::new("countersign.store")));
+    assert!(!format!("{:?}", fleet.address).contains("hunter2"));
+
+    World::new("store: rediss://hunter2-hunter2@127.0.0.1/#insecure").refused(&[
+        "s.yaml:1:8: store: must be memory, file: and the path of a folder, or \
+         redis://[user:password@]host[:port][/database], rediss:// for TLS, or redis+unix:///path",
+    ]);
 }

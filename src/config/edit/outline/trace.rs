@@ -6,7 +6,7 @@
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 
 use super::super::text;
-use super::{Ending, Extent, Outline, Pair, Part, Shape};
+use super::{Ending, Extent, List, Outline, Pair, Part, Root, Shape, is_key};
 
 /// Follows the events through the text.
 pub(super) struct Tracer<'t> {
@@ -26,27 +26,54 @@ impl<'t> Tracer<'t> {
         }
     }
 
-    /// The outline of a registry, with one tool in full.
-    pub(super) fn registry(&mut self, target: Option<usize>) -> Option<Outline> {
-        let braced = loop {
-            if let Event::MappingStart(style, ..) = self.next()?.0 {
-                break matches!(style, StructureStyle::Flow);
+    /// The outline of the whole file.
+    pub(super) fn root(&mut self) -> Option<Root> {
+        let (open, braced) = self.first_mapping()?;
+        let mut pairs = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                let close = span.byte_range()?.start;
+                let braces = braced.then_some((open, close));
+                return Some(Root { braces, pairs });
             }
-        };
+            let key = self.extent(event, &span)?;
+            let (event, span) = self.next()?;
+            let value = self.extent(event, &span)?;
+            pairs.push(super::Span { key, value });
+        }
+    }
+
+    /// Where the file's mapping begins, and whether it does with a brace.
+    fn first_mapping(&mut self) -> Option<(usize, bool)> {
+        loop {
+            let (event, span) = self.next()?;
+            if let Event::MappingStart(style, ..) = event {
+                let open = span.byte_range()?;
+                self.at = self.at.max(open.end);
+                return Some((open.start, matches!(style, StructureStyle::Flow)));
+            }
+        }
+    }
+
+    /// The outline of a list, with one entry in full.
+    pub(super) fn list_of(&mut self, list: List, target: Option<usize>) -> Option<Outline> {
+        let (_, braced) = self.first_mapping()?;
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
                 return None;
             }
             let key = self.part(event, &span)?;
-            if self.text[key.extent.start..key.extent.end].trim_matches(['"', '\'']) == "tools" {
-                return self.tools((key.extent.start, key.extent.end), braced, target);
+            if is_key(&self.text[key.extent.start..key.extent.end], list) {
+                return self.entries((key.extent.start, key.extent.end), braced, target);
             }
-            self.value()?;
+            let (event, span) = self.next()?;
+            self.extent(event, &span)?;
         }
     }
 
-    fn tools(
+    fn entries(
         &mut self,
         key: (usize, usize),
         braced: bool,
@@ -80,6 +107,28 @@ impl<'t> Tracer<'t> {
             } else {
                 outline.items.push(part.extent);
             }
+        }
+    }
+
+    /// Where the value that begins with `event` is, without keeping what is in it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum may grow, and its other events begin no collection"
+    )]
+    fn extent(&mut self, event: Event<'t>, span: &Span) -> Option<Extent> {
+        let style = match &event {
+            Event::SequenceStart(style, ..) | Event::MappingStart(style, ..) => *style,
+            _ => return Some(self.part(event, span)?.extent),
+        };
+        let mut extent = self.open(span, matches!(style, StructureStyle::Flow))?;
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::SequenceEnd | Event::MappingEnd) {
+                self.close(&mut extent, &span)?;
+                return Some(extent);
+            }
+            let inner = self.extent(event, &span)?;
+            extend(&mut extent, &inner);
         }
     }
 

@@ -159,6 +159,9 @@ fn read(reading: &mut Reading<'_>, kind: &Kind, field: Field<'_>) -> Option<Valu
         | Kind::Path(_)
         | Kind::Folder(_)
         | Kind::OptionalPath(_)
+        | Kind::Label(_)
+        | Kind::Store(_)
+        | Kind::AnyStore { .. }
         | Kind::Token(_) => reading.secret(Some(field)).map(Value::Text),
     }
 }
