@@ -18,7 +18,7 @@ use hyper::body::Body;
 use blocks::Blocks;
 
 pub use blocks::ReplayBody;
-pub use limits::{BodyLimits, BufferedBytes};
+pub use limits::{BodyLimits, BufferedBytes, Reservation};
 
 /// Something that takes in a body piece by piece, in order.
 pub trait Absorb {

@@ -10,10 +10,14 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_COUNTERSIGN_ATTEMPTS: HeaderName = HeaderName::from_static("x-countersign-attempts");
 /// The code of an answer that we made ourselves.
 pub const X_COUNTERSIGN_ERROR: HeaderName = HeaderName::from_static("x-countersign-error");
+/// That an answer is the one that an earlier call of the same key got.
+pub const X_COUNTERSIGN_REPLAYED: HeaderName = HeaderName::from_static("x-countersign-replayed");
 /// Who an agent says it is.
 pub const X_ONCEONLY_AGENT_ID: HeaderName = HeaderName::from_static("x-onceonly-agent-id");
 /// W3C trace context, level 1.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What tracing systems add to it.
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// A client's promise that equal keys mean one operation.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

@@ -1,7 +1,8 @@
 //! Beginning and end of the process: readiness, and the drain that every long task takes part in.
 //!
 //! Nothing long-lived is spawned without a [`DrainWatch`]: holding one means "wait for me", and
-//! dropping it means "I am done". What finishing means is each task's own business.
+//! dropping it means "I am done". What outlives the connection that asked for it is [`Work`]. What
+//! finishing means is each task's own business.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -51,6 +52,36 @@ impl DrainWatch {
     /// Whether the drain has started, for those who do not wait for it.
     pub fn has_started(&self) -> bool {
         *self.watch.borrow() || self.watch.has_changed().is_err()
+    }
+}
+
+/// What goes on although whoever asked for it may be gone: it is waited for, and not interrupted.
+///
+/// Clones count together.
+#[derive(Clone, Debug)]
+pub struct Work(Arc<watch::Sender<()>>);
+
+/// A piece of work, until it is dropped.
+#[derive(Debug)]
+pub struct Working(
+    #[expect(dead_code, reason = "its being there is what counts")] watch::Receiver<()>,
+);
+
+impl Work {
+    /// Nothing goes on yet.
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(())))
+    }
+
+    /// Begins a piece of work.
+    pub fn begin(&self) -> Working {
+        Working(self.0.subscribe())
+    }
+
+    /// Completes when nothing goes on. May be dropped and called again.
+    // spec: LIFE-2
+    pub async fn ended(&self) {
+        self.0.closed().await;
     }
 }
 
@@ -122,6 +153,21 @@ mod tests {
         drop(drainer);
         assert!(watch.has_started());
         watch.started().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_over_when_its_last_piece_is() {
+        let work = Work::new();
+        work.ended().await;
+        let first = work.begin();
+        let second = work.clone().begin();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            drop((first, second));
+        });
+        let started = tokio::time::Instant::now();
+        work.ended().await;
+        assert_eq!(started.elapsed(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,8 +12,10 @@ mod rfc3339;
 mod trace;
 
 pub use access_log::{AccessLog, LogFormat};
-pub use metrics::{Metrics, RegistryReload, ToolMetrics};
-pub use outcome::{AttemptOutcome, CallOutcome, CircuitVerdict, Door};
+pub use metrics::{Metrics, RegistryReload, StoreState, ToolMetrics};
+pub use outcome::{
+    AttemptOutcome, BLOCKED, CallOutcome, CircuitVerdict, DEDUP, Decided, Door, FAILED,
+};
 pub use record::{CallRecord, Telemetry};
 pub use rfc3339::Rfc3339;
 pub use trace::TraceContext;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 /// What a body may hold and still count as small: more than nearly every JSON call, and so little
 /// that the room kept for small ones (16 MiB by default) serves hundreds of them at once.
 const SMALL_BYTES: usize = 64 * 1024;
@@ -28,7 +30,7 @@ pub struct BodyLimits {
 
 impl BodyLimits {
     /// A hold on nothing yet.
-    pub(super) fn reservation(&self) -> Reservation {
+    pub fn reservation(&self) -> Reservation {
         let max = self.buffered.max;
         // The largest body that is allowed must fit into an idle process, however little the limit
         // of all bodies exceeds it.
@@ -38,6 +40,13 @@ impl BodyLimits {
             max_if_large: max - kept,
             pool: self.buffered.clone(),
         }
+    }
+
+    /// These bytes, holding room as in [`Reservation::hold`]; `None` when there is none.
+    // spec: BODY-1
+    pub fn hold(&self, bytes: Bytes) -> Option<Bytes> {
+        let mut room = self.reservation();
+        room.grow_to(bytes.len()).then(|| room.hold(bytes))
     }
 }
 
@@ -78,7 +87,7 @@ impl BufferedBytes {
 
 /// What one body holds of the shared limit; given back on drop.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub struct Reservation {
     bytes: usize,
     /// What all bodies together may hold while this one grows beyond a small one's size.
     max_if_large: usize,
@@ -98,7 +107,7 @@ impl Reservation {
 
     /// Makes it hold `bytes` at least; false when there is no room for that.
     // spec: BODY-1
-    pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
+    pub fn grow_to(&mut self, bytes: usize) -> bool {
         let Some(more) = bytes.checked_sub(self.bytes) else {
             return true;
         };
@@ -114,6 +123,11 @@ impl Reservation {
         granted
     }
 
+    /// These bytes, holding the room until the last of their clones and slices is dropped.
+    pub fn hold(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Held { bytes, room: self })
+    }
+
     /// Gives back what exceeds `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
@@ -125,6 +139,19 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.pool.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes and their room.
+struct Held {
+    bytes: Bytes,
+    #[expect(dead_code, reason = "dropping it gives the room back")]
+    room: Reservation,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -173,6 +200,23 @@ mod tests {
         // Every body is small here, and nothing is kept back.
         check(1000, 1000, 0, 1000, true);
         check(1000, 999, 0, 1000, false);
+    }
+
+    // spec: BODY-1
+    #[test]
+    fn bytes_hold_their_room_until_the_last_of_them_is_dropped() {
+        let limits = BodyLimits {
+            max_bytes: KIB,
+            timeout: Duration::ZERO,
+            buffered: BufferedBytes::new(KIB),
+        };
+        let held = limits.hold(Bytes::from(vec![7; KIB])).unwrap();
+        assert!(limits.hold(Bytes::from_static(b"7")).is_none());
+        let last = held.slice(KIB - 1..);
+        drop(held);
+        assert_eq!((&last[..], limits.buffered.used()), (&[7][..], KIB));
+        drop(last);
+        assert_eq!(limits.buffered.used(), 0);
     }
 
     #[test]

@@ -62,6 +62,12 @@ impl FieldList {
     }
 }
 
+impl FromIterator<(HeaderName, HeaderValue)> for FieldList {
+    fn from_iter<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
 impl From<FieldList> for HeaderMap {
     fn from(fields: FieldList) -> Self {
         let mut headers = Self::with_capacity(fields.0.len());

@@ -57,6 +57,21 @@ pub enum RegistryReload {
     Refused,
 }
 
+/// How the store stands.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreState {
+    /// Keys that have a value.
+    pub entries: u64,
+    /// What these count for against the store's limit, in bytes.
+    pub bytes: u64,
+    /// Whether the last write went well.
+    pub working: bool,
+    /// How often something has become durable since the start.
+    pub batches: u64,
+    /// How often it has not.
+    pub failures: u64,
+}
+
 impl RegistryReload {
     const WORDS: [&str; 3] = ["replaced", "unchanged", "refused"];
 
@@ -199,6 +214,31 @@ impl Metrics {
     fn circuit_state(&self, tool: &str) -> Gauge {
         let tool = Label::new("tool", tool.to_owned());
         self.series.gauge(&table::CIRCUIT_STATE, vec![tool])
+    }
+
+    /// Tells how the store stands now.
+    pub fn store_state(&self, state: StoreState) {
+        let gauge = |metric, value| self.series.gauge(metric, Vec::new()).set(value);
+        gauge(&table::STORE_ENTRIES, state.entries as f64);
+        gauge(&table::STORE_BYTES, state.bytes as f64);
+        gauge(&table::STORE_WORKING, f64::from(u8::from(state.working)));
+        let counter = |metric, value| self.series.counter(metric, Vec::new()).absolute(value);
+        counter(&table::STORE_BATCHES, state.batches);
+        counter(&table::STORE_FAILURES, state.failures);
+    }
+
+    /// How the store that sidecars share stands: whether it is connected, and how many questions to it
+    /// were in vain. Asked for only where there is one; elsewhere a 0 would look like an outage.
+    pub fn shared_store(&self) -> (Gauge, Counter) {
+        let failures = self
+            .series
+            .counter(&table::SHARED_STORE_FAILURES, Vec::new());
+        // An alert on its growth needs to see it before it grows.
+        failures.increment(0);
+        (
+            self.series.gauge(&table::SHARED_STORE_UP, Vec::new()),
+            failures,
+        )
     }
 
     /// Everything in Prometheus' text format, version 0.0.4.

@@ -12,16 +12,19 @@ use http::StatusCode;
 pub enum Door {
     /// `/tools/{name}`.
     Proxy,
+    /// `/v1/ai/run`.
+    Governed,
 }
 
 impl Door {
     /// Every door; a door's place in here is its discriminant.
-    pub const ALL: [Self; 1] = [Self::Proxy];
+    pub const ALL: [Self; 2] = [Self::Proxy, Self::Governed];
 
     /// The door's name in metrics and in the access log.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Proxy => "proxy",
+            Self::Governed => "governed",
         }
     }
 }
@@ -65,15 +68,30 @@ pub enum CallOutcome {
     Refused(StatusCode, &'static str),
     /// The upstream died within its answer's body.
     Aborted,
+    /// The call's own rules decided, or its tool failed where that is an answer too.
+    Decided(Decided),
+}
+
+/// How a call ended that is more than its answer's status tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided {
+    /// What the agent got.
+    pub status: StatusCode,
+    /// [`BLOCKED`], [`DEDUP`] or [`FAILED`].
+    pub word: &'static str,
+    /// Why, where that is not said yet.
+    pub code: Option<&'static str>,
 }
 
 impl CallOutcome {
-    /// `success`, `client_error`, `server_error`, `aborted`, or the refusal's own word.
+    /// `success`, `client_error`, `server_error`, `aborted`, `blocked`, `dedup`, `failed`, or the
+    /// refusal's own word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Answered(status) => class(status),
             Self::Refused(_, word) => word,
             Self::Aborted => "aborted",
+            Self::Decided(decided) => decided.word,
         }
     }
 }
@@ -102,6 +120,12 @@ impl CircuitVerdict {
 
 /// The outcome of a call, and of an attempt, that the agent did not wait for.
 pub const CANCELLED: &str = "cancelled";
+/// The outcome of a call that its agent's policy or a switch forbids.
+pub const BLOCKED: &str = "blocked";
+/// The outcome of a call that was answered before.
+pub const DEDUP: &str = "dedup";
+/// The outcome of a governed call whose tool did not do it.
+pub const FAILED: &str = "failed";
 /// The outcome of an answer below 400.
 pub const SUCCESS: &str = "success";
 

@@ -132,6 +132,16 @@ impl CallRecord {
         })
     }
 
+    /// What follows the call everywhere.
+    pub fn request_id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The trace that the call is part of.
+    pub fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
     /// Who calls.
     pub fn agent(&mut self, agent: AgentId) {
         self.agent = Some(agent);
@@ -281,6 +291,7 @@ impl CallRecord {
             Some(CallOutcome::Answered(status) | CallOutcome::Refused(status, _)) => {
                 status.as_u16()
             }
+            Some(CallOutcome::Decided(decided)) => decided.status.as_u16(),
             Some(CallOutcome::Aborted) => {
                 self.passed_on().unwrap_or(StatusCode::BAD_GATEWAY.as_u16())
             }
@@ -331,6 +342,7 @@ impl CallRecord {
             outcome,
             code: match self.outcome {
                 Some(CallOutcome::Refused(_, code)) => Some(code),
+                Some(CallOutcome::Decided(decided)) => decided.code,
                 Some(CallOutcome::Answered(_) | CallOutcome::Aborted) | None => None,
             },
             attempts: Attempts {

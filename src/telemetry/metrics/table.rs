@@ -178,6 +178,41 @@ table! {
         "countersign_tasks", Unit::Count,
         "Tasks that are alive, over all workers and the main thread.",
     );
+    /// Read from the store when it is asked for; so are those that follow.
+    STORE_ENTRIES = gauge(
+        "countersign_store_entries", Unit::Count,
+        "Claims, counters, records and others in the store.",
+    );
+    /// Against `store_max_bytes`.
+    STORE_BYTES = gauge(
+        "countersign_store_bytes", Unit::Bytes,
+        "What the store holds, as store_max_bytes counts it.",
+    );
+    /// 0 or 1.
+    STORE_WORKING = gauge(
+        "countersign_store_working", Unit::Count,
+        "Whether the store could be written when that was last tried.",
+    );
+    /// Each has one write or many.
+    STORE_BATCHES = counter(
+        "countersign_store_batches_total",
+        "Times that what waited to be written became durable together.",
+    );
+    /// Of the disk.
+    STORE_FAILURES = counter(
+        "countersign_store_failures_total",
+        "Times that what waited to be written could not be.",
+    );
+    /// 0 or 1, and only where sidecars share a store.
+    SHARED_STORE_UP = gauge(
+        "countersign_shared_store_up", Unit::Count,
+        "Whether there is a connection to the store that sidecars share.",
+    );
+    /// Only where sidecars share a store.
+    SHARED_STORE_FAILURES = counter(
+        "countersign_shared_store_failures_total",
+        "Questions to the store that sidecars share that had no answer or were refused.",
+    );
     /// Of the address guard.
     SSRF_REFUSED = counter(
         "countersign_ssrf_refused_total",
