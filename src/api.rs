@@ -7,16 +7,20 @@
 
 mod auth;
 mod body;
+mod books;
 mod door;
 mod edit;
 mod failure;
 mod fault;
 mod fields;
+mod governing;
 mod openapi;
+mod policies;
 mod registry;
 mod reply;
 mod routes;
 mod rules;
+mod run;
 mod tools;
 
 use std::fmt;
@@ -26,21 +30,28 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Body;
 
 use crate::body::BodyLimits;
+use crate::call::{Governance, KeyHash};
 use crate::http1::FieldList;
 use crate::registry::{Reach, Registry};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 use auth::AdminToken;
-use routes::{Action, Found};
+use body::Incoming;
+use governing::Governing;
+use policies::Rulebook;
+use routes::{Action, Found, Governed};
 use tools::Tools;
 
+pub use books::Books;
 pub use door::AdminDoor;
 pub use edit::Edit;
+pub use failure::Failure;
+pub use run::{Run, RunRequest};
 
 /// Tells whether calls should be sent here, and in a few words why not.
 pub type Readiness = Box<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
@@ -61,6 +72,9 @@ pub struct AdminApi {
     bodies: BodyLimits,
     readiness: Readiness,
     reload: Reload,
+    /// `None` where no calls can be made.
+    run: Option<Run>,
+    governing: Governing,
 }
 
 impl AdminApi {
@@ -74,6 +88,7 @@ impl AdminApi {
         bodies: BodyLimits,
         readiness: Readiness,
         reload: Reload,
+        (governance, books): (Arc<Governance>, Books),
     ) -> Self {
         Self {
             token: token.and_then(AdminToken::new),
@@ -86,10 +101,23 @@ impl AdminApi {
             bodies,
             readiness,
             reload,
+            run: None,
+            governing: Governing {
+                governance,
+                books,
+                key_preview: KeyHash::of(token.map(Secret::expose)),
+            },
         }
     }
 
-    /// Lets tools be changed. With `allow_private` their URLs may lead to loopback and private
+    /// Lets tools be called.
+    // spec: GOV-1
+    pub fn running(mut self, run: Run) -> Self {
+        self.run = Some(run);
+        self
+    }
+
+    /// Lets tools and policies be changed. With `allow_private` the URLs of tools may lead to loopback and private
     /// addresses.
     // spec: API-1 SSRF-1
     pub fn editable(mut self, edit: Edit, allow_private: bool) -> Self {
@@ -112,11 +140,7 @@ impl AdminApi {
     /// Dropping the future stops waiting for a reload or a change of the registry; whether that
     /// goes on is its own business.
     // spec: API-2
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub async fn answer(&self, request: Request<impl Incoming>) -> Response<Full<Bytes>> {
         let is_head = request.method() == Method::HEAD;
         let response = self.respond(request).await;
         if is_head {
@@ -126,11 +150,7 @@ impl AdminApi {
         }
     }
 
-    async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    async fn respond(&self, request: Request<impl Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let found = Found::at(path);
         let is_open = match &found {
@@ -156,16 +176,18 @@ impl AdminApi {
         self.act(action, &found.name, request).await
     }
 
-    async fn act<B>(&self, action: Action, name: &str, request: Request<B>) -> Response<Full<Bytes>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    async fn act(
+        &self,
+        action: Action,
+        name: &str,
+        request: Request<impl Incoming>,
+    ) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let done = match action {
             Action::Metrics => {
                 let snapshot = self.tools.registry.current();
                 self.metrics.circuit_states(snapshot.circuit_states());
+                self.metrics.store_state(self.governing.books.store_state());
                 Ok(reply::exposition(self.metrics.render()))
             }
             Action::Health => Ok(reply::text(StatusCode::OK, "ok")),
@@ -184,8 +206,41 @@ impl AdminApi {
             Action::ShowTool => self.tools.show(&head, name),
             Action::ToggleTool => self.tools.toggle(&head, name, body).await,
             Action::DeleteTool => self.tools.delete(&head, name).await,
+            Action::RunTool => self.run_tool(head, body).await,
+            Action::Governed(what) => self.governing.answer(what, &head, name, body).await,
+            Action::Policy(what) => self.rulebook().answer(what, &head, name, body).await,
         };
-        done.unwrap_or_else(failure::Failure::into_response)
+        done.unwrap_or_else(Failure::into_response)
+    }
+}
+
+impl AdminApi {
+    fn rulebook(&self) -> Rulebook<'_> {
+        Rulebook {
+            desk: &self.governing.governance.desk,
+            tools: &self.tools,
+        }
+    }
+
+    /// `POST /v1/ai/run`, which calls a tool, or takes the lease of a key if it names one.
+    ///
+    /// Dropping the future leaves a call that was claimed to its own end.
+    // spec: GOV-1 LEASE-1
+    async fn run_tool(
+        &self,
+        head: Parts,
+        body: impl Incoming,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
+        let body = body::collect(body).await?;
+        if run::asks_for_a_lease(&body) {
+            let body = Full::new(body);
+            return self
+                .governing
+                .answer(Governed::Lease, &head, "", body)
+                .await;
+        }
+        let run = self.run.as_ref().ok_or(Failure::NoCalls)?;
+        Ok(run(head.headers, body).await)
     }
 }
 

@@ -21,6 +21,17 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 /// Longest time for a body to arrive.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The body of a request, wherever it comes from.
+pub trait Incoming:
+    Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+{
+}
+
+impl<B> Incoming for B where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+{
+}
+
 /// Reads a body as JSON.
 ///
 /// Dropping the future drops what was read.
@@ -28,12 +39,37 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the body is too large or too slow, is not there, or is not JSON by its type or by itself.
 // spec: API-2
-pub async fn read<B>(headers: &HeaderMap, body: B) -> Result<Value, Failure>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+pub async fn read(headers: &HeaderMap, body: impl Incoming) -> Result<Value, Failure> {
     let bytes = collect(body).await?;
+    let text = json_text(headers, &bytes)?;
+    serde_json::from_str(text).map_err(|error| not_json(text, &error))
+}
+
+/// Reads a body as JSON; `None` where there is none, which then needs no type either.
+///
+/// Dropping the future drops what was read.
+///
+/// # Errors
+/// As [`read`], but for a body that is not there.
+pub async fn read_if_any(
+    headers: &HeaderMap,
+    body: impl Incoming,
+) -> Result<Option<Value>, Failure> {
+    let bytes = collect(body).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let text = json_text(headers, &bytes)?;
+    let json = serde_json::from_str(text).map_err(|error| not_json(text, &error));
+    json.map(Some)
+}
+
+/// The text of a body that says it is JSON; whether it is has not been looked at.
+///
+/// # Errors
+/// When the body is not there, or is not JSON by its type.
+// spec: API-2
+pub fn json_text<'b>(headers: &HeaderMap, bytes: &'b [u8]) -> Result<&'b str, Failure> {
     if bytes.is_empty() {
         let missing = Broken::MISSING.at(vec!["body".into()], &Value::Null);
         return Err(Failure::Invalid(vec![missing]));
@@ -44,18 +80,20 @@ where
         let fault = Broken::NOT_AN_OBJECT.at(vec!["body".into()], &text);
         return Err(Failure::Invalid(vec![fault]));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::NotText)?;
-    serde_json::from_str(text).map_err(|error| {
-        let fault = Fault::not_json(position(text, &error), &reason(&error));
-        Failure::Invalid(vec![fault])
-    })
+    std::str::from_utf8(bytes).map_err(|_| Failure::NotText)
 }
 
-async fn collect<B>(body: B) -> Result<Bytes, Failure>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+/// Says why a text is not JSON.
+pub fn not_json(text: &str, error: &serde_json::Error) -> Failure {
+    let fault = Fault::not_json(position(text, error), &reason(error));
+    Failure::Invalid(vec![fault])
+}
+
+/// Reads a body to its end.
+///
+/// # Errors
+/// When it is too large or too slow, or breaks off.
+pub async fn collect(body: impl Incoming) -> Result<Bytes, Failure> {
     if body.size_hint().lower() > MAX_BYTES as u64 {
         return Err(Failure::TooLarge);
     }

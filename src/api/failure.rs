@@ -1,4 +1,4 @@
-//! The one table from what went wrong with a tool's request to its answer.
+//! The one table from what went wrong with a request to its answer.
 //!
 //! Shapes that the hosted API has are kept; what it does not know has a machine word and a
 //! sentence.
@@ -11,11 +11,14 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::api::body;
+use crate::api::books::Unwritten;
 use crate::api::fault::{Broken, Fault};
 use crate::api::reply;
 use crate::config::EditError;
+use crate::ids::AgentId;
+use crate::store::StoreError;
 
-/// Why a request about tools was not done.
+/// Why a request was not done.
 #[derive(Debug)]
 pub enum Failure {
     /// No tool has this name in this scope.
@@ -24,6 +27,11 @@ pub enum Failure {
         name: String,
         /// The scope that was asked for.
         scope: String,
+    },
+    /// The agent has no policy.
+    UnknownPolicy {
+        /// The agent.
+        agent: AgentId,
     },
     /// These fields are wrong.
     Invalid(Vec<Fault>),
@@ -39,6 +47,26 @@ pub enum Failure {
     Edit(EditError),
     /// There is no file to change.
     NoFile,
+    /// The lease is not the asker's, or not any more.
+    LeaseLost {
+        /// Of what.
+        key: String,
+    },
+    /// There is nothing that makes calls.
+    NoCalls,
+    /// As many locks or leases as there may be are held.
+    TooManyKeys,
+    /// What has to be durable could not be made so, or not be read.
+    Store(StoreError),
+}
+
+impl From<Unwritten> for Failure {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::TooMany => Self::TooManyKeys,
+            Unwritten::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl Failure {
@@ -49,6 +77,11 @@ impl Failure {
             Self::UnknownTool { name, scope } => {
                 let code = "tool_not_found";
                 let detail = json!({ "error": code, "name": name, "scope_id": scope });
+                reply::coded(StatusCode::NOT_FOUND, code, &detail)
+            }
+            Self::UnknownPolicy { agent } => {
+                let code = "policy_not_found";
+                let detail = json!({ "error": code, "agent_id": agent.as_str() });
                 reply::coded(StatusCode::NOT_FOUND, code, &detail)
             }
             Self::Invalid(faults) => reply::detail(StatusCode::UNPROCESSABLE_ENTITY, faults),
@@ -70,7 +103,32 @@ impl Failure {
                 "There was an error parsing the body",
             ),
             Self::Edit(error) => refused(error),
+            Self::NoCalls => reply::detail(StatusCode::NOT_FOUND, "Not Found"),
             Self::NoFile => read_only("this registry was built in memory and has no file"),
+            Self::LeaseLost { key } => {
+                let code = "lease_lost";
+                let message = "the key is not held under this lease, or has ended otherwise: ask \
+                               for its status before doing the work again";
+                let detail = json!({ "error": code, "message": message, "key": key });
+                reply::coded(StatusCode::CONFLICT, code, &detail)
+            }
+            Self::TooManyKeys => {
+                let message = "as many keys are held as there may be: let some of them lapse";
+                said(StatusCode::SERVICE_UNAVAILABLE, "too_many_keys", message)
+            }
+            Self::Store(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "store cannot be used"
+                );
+                let message = "what has to be durable cannot be kept now: look into the \
+                               sidecar's log and at countersign_store_working, and try again";
+                said(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "store_unavailable",
+                    message,
+                )
+            }
         }
     }
 }
@@ -87,7 +145,7 @@ fn refused(error: EditError) -> Response<Full<Bytes>> {
         EditError::NotEditable { line, reason } => {
             let code = "registry_not_editable";
             let message = format!(
-                "the registry file cannot be edited without touching more than this tool: {reason}"
+                "the registry file cannot be edited without touching more than this entry: {reason}"
             );
             let detail =
                 json!({ "error": code, "message": message, "line": line, "reason": reason });
@@ -124,6 +182,15 @@ fn read_only(reason: &str) -> Response<Full<Bytes>> {
 
 fn said(status: StatusCode, code: &'static str, message: &str) -> Response<Full<Bytes>> {
     reply::coded(status, code, &json!({ "error": code, "message": message }))
+}
+
+/// Reads something, or says everything that is wrong with it.
+pub fn read<T>(reading: impl FnOnce(&mut Vec<Fault>) -> Option<T>) -> Result<T, Failure> {
+    let mut faults = Vec::new();
+    match reading(&mut faults) {
+        Some(read) if faults.is_empty() => Ok(read),
+        Some(_) | None => Err(Failure::Invalid(faults)),
+    }
 }
 
 /// A new tool without a secret, as the registry finds it.

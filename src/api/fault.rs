@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::registry::{Rule, Violation};
+use crate::rule::{Rule, Violation};
 
 /// Stands for every number and every text.
 const REDACTED: &str = "***";

@@ -1,17 +1,23 @@
 //! The fields of requests: one table that bodies and queries are read by and that the API's
 //! description is made from.
 
+mod collections;
+pub mod governed;
+pub mod policies;
 mod read;
 
 use serde_json::{Map, Value, json};
 
 use crate::api::rules::{
-    Flag, Kept, Key, Name, OrNull, Rule, Scope, ScopeOrAll, Text, Url, Whole, Word,
+    Agent, Dollars, Flag, Kept, Key, Name, Object, OrNull, Rule, Scope, ScopeOrAll, Text, Url,
+    Whole, Word,
 };
 use crate::registry::limits;
 use crate::sign::Signer;
 
-pub use read::{read_listed_scope, read_scope, read_toggle, read_tool};
+use collections::{ListOf, Made, MapOf};
+
+pub use read::{read_listed_scope, read_run, read_scope, read_toggle, read_tool};
 
 /// One field: its name, what it may hold, and what it means.
 #[derive(Debug)]
@@ -129,6 +135,34 @@ const DESCRIPTION: Field<OrNull<Text>> = Field {
     about: "For people.",
 };
 
+const AGENT_ID: Field<Agent> = Field {
+    name: "agent_id",
+    rule: Agent,
+    absent: Absent::Fault,
+    about: "Who asks.",
+};
+const CALLED: Field<Name> = Field {
+    name: "tool",
+    rule: Name,
+    absent: Absent::Fault,
+    about: "Which tool.",
+};
+const ARGS: Field<Object> = Field {
+    name: "args",
+    rule: Object,
+    absent: Absent::Null,
+    about: "What the tool gets, byte for byte. `idempotency_key` in it names the call, so that \
+            another of the same name is a repetition; `run_id` does not tell two calls apart.",
+};
+const SPEND_USD: Field<OrNull<Dollars>> = Field {
+    name: "spend_usd",
+    rule: OrNull(Dollars),
+    absent: Absent::Null,
+    about: "What the call costs, in US dollars. The agent's policy may say that it is more.",
+};
+
+/// The body that has a tool called.
+pub const RUN: &[&dyn Described] = &[&AGENT_ID, &CALLED, &ARGS, &SPEND_USD];
 /// The body that creates or replaces a tool, in the order in which faults are told.
 pub const TOOL: &[&dyn Described] = &[
     &NAME,

@@ -1,17 +1,24 @@
 //! The API's description in OpenAPI 3.1, made from the tables that route and read requests.
 //!
-//! Only the shapes of answers are written down here, and a test holds real answers against them.
+//! Only the shapes of answers are written down by hand, under `answers`.
+
+mod answers;
+mod governed;
+mod policies;
+mod schema;
 
 use serde_json::{Map, Value, json};
 
+use crate::api::fields::governed::{AGENT_ID, RUN_ID};
 use crate::api::fields::{Described, TOOL, object_schema};
-use crate::api::routes::{Action, ENDPOINTS, Endpoint};
+use crate::api::openapi::schema::{reference, string};
+use crate::api::routes::{Action, Endpoint, Governed, endpoints};
 
 /// The whole description.
 // spec: API-4
 pub fn document() -> Value {
     let mut paths = Map::new();
-    for endpoint in &ENDPOINTS {
+    for endpoint in endpoints() {
         let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
         for method in endpoint.verb.methods() {
             path[method.as_str().to_lowercase()] = operation(endpoint, method.as_str());
@@ -22,8 +29,9 @@ pub fn document() -> Value {
         "info": {
             "title": "Countersign admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "The tool registry of a Countersign sidecar, in the shapes of the \
-                            hosted Tools API, and what operators ask of the process.",
+            "description": "The tool registry of a Countersign sidecar, its agents, locks and leases, \
+                            in the shapes of the hosted API, and what operators ask of the \
+                            process.",
         },
         "paths": paths,
         "components": {
@@ -43,8 +51,17 @@ fn operation(endpoint: &Endpoint, method: &str) -> Value {
     if !parameters.is_empty() {
         operation["parameters"] = json!(parameters);
     }
-    if let Some((name, _)) = endpoint.body {
-        operation["requestBody"] = json!({ "required": true, "content": json_content(name) });
+    if let Some((name, fields)) = endpoint.body {
+        // A policy without fields allows everything, so it has to be said.
+        let is_policy = matches!(endpoint.action, Action::Policy(_));
+        let required = is_policy || fields.iter().any(|field| field.is_required());
+        // A body that names a key asks for its lease.
+        let content = if endpoint.action == Action::RunTool {
+            either(&[name, "LeaseTake"])
+        } else {
+            json_content(name)
+        };
+        operation["requestBody"] = json!({ "required": required, "content": content });
     }
     if !endpoint.action.is_open() {
         operation["security"] = json!([{ "bearer": [] }]);
@@ -65,6 +82,9 @@ fn operation_id(action: Action, method: &str) -> String {
         Action::ShowTool => "get_tool",
         Action::ToggleTool => "toggle_tool",
         Action::DeleteTool => "delete_tool",
+        Action::Governed(what) => governed::operation_id(what),
+        Action::Policy(what) => policies::operation_id(what),
+        Action::RunTool => "run_tool",
     };
     match method {
         "HEAD" => format!("{id}_head"),
@@ -73,15 +93,14 @@ fn operation_id(action: Action, method: &str) -> String {
 }
 
 fn parameters(endpoint: &Endpoint) -> Vec<Value> {
-    // The one thing that a path can hold is the name of a tool.
-    let in_path = endpoint.path.contains("{name}").then(|| {
-        let name = TOOL.iter().find(|field| field.name() == "name");
-        let name = name.expect("a tool has a name");
-        parameter("path", *name, true)
-    });
+    let of_a_tool = TOOL.iter().copied().find(|field| field.name() == "name");
+    let of_a_tool = of_a_tool.expect("a tool has a name");
+    let in_path = [of_a_tool, &AGENT_ID, &RUN_ID].into_iter();
+    let in_path = in_path.filter(|field| endpoint.path.contains(&format!("{{{}}}", field.name())));
+    let in_path = in_path.map(|field| parameter("path", field, true));
     let in_query = endpoint.query.iter();
     let in_query = in_query.map(|field| parameter("query", *field, field.is_required()));
-    in_path.into_iter().chain(in_query).collect()
+    in_path.chain(in_query).collect()
 }
 
 fn parameter(place: &str, field: &dyn Described, required: bool) -> Value {
@@ -116,7 +135,8 @@ fn responses(endpoint: &Endpoint) -> Value {
         refusal("408", "The body did not arrive in time.", "Refusal");
         refusal("413", "The body is too large.", "Refusal");
     }
-    if endpoint.body.is_some() || !endpoint.query.is_empty() {
+    let names_more = endpoint.path.contains("{agent_id}") || endpoint.path.contains("{run_id}");
+    if endpoint.body.is_some() || !endpoint.query.is_empty() || names_more {
         refusal("422", "Every field that is wrong.", "Faults");
     }
     if action.is_edit() {
@@ -124,6 +144,26 @@ fn responses(endpoint: &Endpoint) -> Value {
         refusal("409", about, "Refusal");
         refusal("500", "The registry file could not be written.", "Refusal");
         refusal("503", "Others are writing the registry file.", "Refusal");
+    }
+    if let Action::Governed(what) = action {
+        for (status, about) in governed::refusals(what) {
+            refusal(status, about, "Refusal");
+        }
+    }
+    if let Action::Policy(what) = action {
+        for (status, about) in policies::refusals(what) {
+            refusal(status, about, "Refusal");
+        }
+    }
+    if action == Action::RunTool {
+        refusal("404", "There is no such tool.", "Refusal");
+        refusal(
+            "409",
+            "The same call is under way and has no end yet.",
+            "Refusal",
+        );
+        refusal("429", "The tool was called too often.", "Refusal");
+        refusal("503", "Nothing was sent; it may be later.", "Refusal");
     }
     if action == Action::Reload {
         refusal("422", "Every error of the registry file.", "RegistryErrors");
@@ -146,171 +186,36 @@ fn success(action: Action) -> Value {
         Action::ShowTool => ("The tool.", "Tool"),
         Action::ToggleTool => ("What it is now.", "Toggled"),
         Action::DeleteTool => ("What was removed.", "Deleted"),
+        Action::Governed(Governed::Audit) => return governed::log(),
+        Action::Governed(what) => governed::success(what),
+        Action::Policy(what) => policies::success(what),
+        Action::RunTool => {
+            let about = "What was decided, and what came of it; or the lease.";
+            return json!({ "description": about, "content": either(&["Ruling", "Lease"]) });
+        }
     };
     json!({ "description": about, "content": json_content(schema) })
 }
 
 fn text(about: &str) -> Value {
-    let schema = json!({ "type": "string" });
-    json!({ "description": about, "content": { "text/plain": { "schema": schema } } })
+    json!({ "description": about, "content": { "text/plain": { "schema": string() } } })
+}
+
+fn either(schemas: &[&str]) -> Value {
+    let choices: Vec<_> = schemas.iter().copied().map(reference).collect();
+    json!({ "application/json": { "schema": { "anyOf": choices } } })
 }
 
 fn json_content(schema: &str) -> Value {
-    let reference = format!("#/components/schemas/{schema}");
-    json!({ "application/json": { "schema": { "$ref": reference } } })
+    json!({ "application/json": { "schema": reference(schema) } })
 }
 
 fn schemas() -> Value {
-    let mut schemas = answers();
-    let bodies = ENDPOINTS.iter().filter_map(|endpoint| endpoint.body);
-    for (name, fields) in bodies {
-        schemas[name] = object_schema(fields);
-    }
-    schemas
-}
-
-/// An object that has exactly these members.
-fn exactly(properties: Value) -> Value {
-    let names: Vec<_> = properties
-        .as_object()
-        .into_iter()
-        .flat_map(Map::keys)
-        .cloned()
-        .collect();
-    json!({
-        "type": "object",
-        "properties": properties,
-        "required": names,
-        "additionalProperties": false,
-    })
-}
-
-fn answers() -> Value {
-    let field = |name: &str| {
-        let field = TOOL.iter().find(|field| field.name() == name);
-        let mut schema = field.expect("named as in the table").schema();
-        // A default is for whoever leaves the field out, and an answer does not.
-        schema
-            .as_object_mut()
-            .map(|schema| schema.remove("default"));
-        schema
-    };
-    let string = || json!({ "type": "string" });
-    let boolean = || json!({ "type": "boolean" });
-    let number = || json!({ "type": "integer", "minimum": 0 });
-    let strings = || json!({ "type": "array", "items": string() });
-    let yes = || json!({ "type": "boolean", "const": true });
-    let step = json!({ "type": ["string", "integer"] });
-    let loc = || json!({ "type": "array", "items": step });
-    json!({
-        "Tool": exactly(json!({
-            "name": field("name"),
-            "scope_id": field("scope_id"),
-            // What the operator's file says may be narrower or wider than what the API takes.
-            "url": string(),
-            "timeout_ms": number(),
-            "max_retries": number(),
-            "enabled": boolean(),
-            "description": field("description"),
-            "has_secret": yes(),
-            "secret_id": string(),
-            "secret_mask": string(),
-        })),
-        "Tools": { "type": "array", "items": { "$ref": "#/components/schemas/Tool" } },
-        "Toggled": exactly(json!({ "name": field("name"), "enabled": boolean() })),
-        "Deleted": exactly(json!({
-            "ok": yes(),
-            "deleted": field("name"),
-            "scope_id": field("scope_id"),
-        })),
-        "Registry": exactly(json!({
-            "generation": number(),
-            "tools": number(),
-            "source": { "type": ["string", "null"] },
-            "loaded_at": { "type": "string", "format": "date-time" },
-            "last_reload_successful": boolean(),
-            "errors": strings(),
-            "limits": exactly(json!({
-                "buffered_body_bytes": number(),
-                "max_buffered_bytes": number(),
-                "max_body_bytes": number(),
-            })),
-            "limited_tools": {
-                "type": "array",
-                "items": { "$ref": "#/components/schemas/LimitedTool" },
-            },
-        })),
-        "LimitedTool": limited_tool(),
-        "RegistryErrors": exactly(json!({
-            "detail": {
-                "type": "array",
-                "items": exactly(json!({ "type": string(), "loc": loc(), "msg": string() })),
-            },
-        })),
-        "Faults": exactly(json!({
-            "detail": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "type": string(),
-                        "loc": loc(),
-                        "msg": string(),
-                        "input": { "description": "The kind of what was sent, never its content." },
-                        "ctx": { "type": "object" },
-                    },
-                    "required": ["type", "loc", "msg", "input"],
-                    "additionalProperties": false,
-                },
-            },
-        })),
-        "Refusal": exactly(json!({
-            "detail": {
-                "anyOf": [
-                    string(),
-                    {
-                        "type": "object",
-                        "properties": { "error": string(), "message": string() },
-                        "required": ["error"],
-                    },
-                ],
-            },
-        })),
-        "Document": {
-            "type": "object",
-            "properties": { "openapi": string() },
-            "required": ["openapi", "info", "paths"],
-        },
-    })
-}
-
-fn limited_tool() -> Value {
-    let number = || json!({ "type": "integer", "minimum": 0 });
-    let decimal = || json!({ "type": "number", "minimum": 0 });
-    // What the tool does not have is null.
-    let or_null = |mut schema: Value| {
-        schema["type"] = json!([schema["type"], "null"]);
-        schema
-    };
-    exactly(json!({
-        "name": { "type": "string" },
-        "scope_id": { "type": "string" },
-        "in_flight": or_null(number()),
-        "queued": or_null(number()),
-        "max_concurrency": or_null(number()),
-        "rate_limit": or_null(exactly(json!({
-            "per_second": decimal(),
-            "burst": number(),
-            "available": number(),
-        }))),
-        "circuit": or_null(exactly(json!({
-            "state": { "type": "string", "enum": ["closed", "half_open", "open"] },
-            "calls": number(),
-            "failures": number(),
-            "failure_ratio": decimal(),
-            "min_calls": number(),
-            "open_ms": number(),
-            "retry_after_ms": number(),
-        }))),
-    }))
+    let answers = answers::all().into_iter();
+    let bodies = endpoints().filter_map(|endpoint| endpoint.body);
+    let bodies = bodies.map(|(name, fields)| (name, object_schema(fields)));
+    answers
+        .chain(bodies)
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect()
 }

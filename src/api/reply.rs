@@ -24,6 +24,11 @@ pub fn exposition(metrics: String) -> Reply {
     reply(StatusCode::OK, format, metrics.into())
 }
 
+/// JSON values, one a line.
+pub fn json_lines(lines: Vec<u8>) -> Reply {
+    reply(StatusCode::OK, "application/x-ndjson", lines.into())
+}
+
 /// A value as JSON.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     let body = serde_json::to_vec(value)

@@ -1,18 +1,23 @@
 //! What there is to ask for: one table that requests are routed by and that the API's description
 //! is made from.
-//!
-//! A path is split before it is decoded, so that an encoded slash stays within its segment.
+
+mod found;
+mod governed;
+mod policies;
 
 use http::Method;
 
-use crate::api::fields::{ANY_SCOPE, Described, ONE_SCOPE, TOGGLE, TOOL};
-use crate::server::percent_decode;
+use crate::api::fields::{ANY_SCOPE, Described, ONE_SCOPE, RUN, TOGGLE, TOOL};
+
+pub use found::Found;
+pub use governed::Governed;
+pub use policies::Policing;
 
 /// One thing to ask for.
 pub struct Endpoint {
     /// How.
     pub verb: Verb,
-    /// Where; `{name}` stands for one segment.
+    /// Where; what is in braces stands for one segment.
     pub path: &'static str,
     /// What is done.
     pub action: Action,
@@ -62,11 +67,25 @@ pub enum Action {
     ToggleTool,
     /// Remove a tool.
     DeleteTool,
+    /// Anything about agents and what they do.
+    Governed(Governed),
+    /// Call a tool.
+    RunTool,
+    /// Anything about policies.
+    Policy(Policing),
 }
 
 /// Everything that is answered.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS
+        .iter()
+        .chain(&policies::POLICIES)
+        .chain(&governed::GOVERNED)
+}
+
+/// What is answered about tools and the process.
 // spec: API-1 API-4
-pub static ENDPOINTS: [Endpoint; 11] = [
+static ENDPOINTS: [Endpoint; 12] = [
     Endpoint {
         about: "Lists the tools of a scope: global ones first, then by agent, each by name.",
         query: ANY_SCOPE,
@@ -92,6 +111,11 @@ pub static ENDPOINTS: [Endpoint; 11] = [
         query: ONE_SCOPE,
         body: Some(("Toggle", TOGGLE)),
         ..plain(Verb::Post, "/v1/tools/{name}/toggle", Action::ToggleTool)
+    },
+    Endpoint {
+        about: "Has a tool called once: decides, calls, and answers what came of it.",
+        body: Some(("Run", RUN)),
+        ..plain(Verb::Post, "/v1/ai/run", Action::RunTool)
     },
     Endpoint {
         about: "Tells what serves and how the last reload went.",
@@ -154,7 +178,10 @@ impl Action {
             | Self::PutTool
             | Self::ShowTool
             | Self::ToggleTool
-            | Self::DeleteTool => false,
+            | Self::DeleteTool
+            | Self::RunTool
+            | Self::Policy(_)
+            | Self::Governed(_) => false,
         }
     }
 
@@ -162,6 +189,8 @@ impl Action {
     pub fn is_edit(self) -> bool {
         match self {
             Self::PutTool | Self::ToggleTool | Self::DeleteTool => true,
+            Self::Policy(Policing::Put | Policing::FromTemplate) => true,
+            Self::Policy(Policing::List | Policing::Show) => false,
             Self::Metrics
             | Self::Health
             | Self::Ready
@@ -169,116 +198,9 @@ impl Action {
             | Self::Reload
             | Self::Describe
             | Self::ListTools
-            | Self::ShowTool => false,
-        }
-    }
-}
-
-/// What a path leads to: at least one endpoint, and the name that was in it.
-pub struct Found {
-    endpoints: Vec<&'static Endpoint>,
-    /// The segment at `{name}`, decoded; empty where the path has none.
-    pub name: String,
-}
-
-impl Found {
-    /// Looks a path up.
-    pub fn at(path: &str) -> Option<Self> {
-        let mut found = Self {
-            endpoints: Vec::new(),
-            name: String::new(),
-        };
-        for endpoint in &ENDPOINTS {
-            if let Some(name) = captured(endpoint.path, path) {
-                found.endpoints.push(endpoint);
-                found.name = name;
-            }
-        }
-        (!found.endpoints.is_empty()).then_some(found)
-    }
-
-    /// What is done for this method.
-    pub fn action(&self, method: &Method) -> Option<Action> {
-        let asked = |endpoint: &&&Endpoint| endpoint.verb.methods().contains(method);
-        self.endpoints.iter().find(asked).map(|e| e.action)
-    }
-
-    /// Whether anybody may ask.
-    pub fn is_open(&self) -> bool {
-        self.endpoints.iter().all(|e| e.action.is_open())
-    }
-
-    /// The methods that are answered here.
-    pub fn methods(&self) -> Vec<&'static str> {
-        let methods = self.endpoints.iter().flat_map(|e| e.verb.methods());
-        methods.map(Method::as_str).collect()
-    }
-}
-
-/// What stands in `path` where the template says `{name}`; `None` when the path does not fit.
-fn captured(template: &str, path: &str) -> Option<String> {
-    let mut name = String::new();
-    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return Some(name),
-            (Some("{name}"), Some(segment)) => name = decoded(segment)?,
-            (Some(wanted), Some(given)) if wanted == given => {}
-            (Some(_) | None, Some(_) | None) => return None,
-        }
-    }
-}
-
-/// A decoded segment. What is then not one segment of text is no name of anything.
-fn decoded(segment: &str) -> Option<String> {
-    let text = percent_decode(segment)?;
-    (!text.is_empty() && !text.contains('/')).then(|| text.into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_leads_to_its_endpoints_and_names_a_tool() {
-        let check = |path: &str, expected: Option<(&[&str], &str)>| {
-            let found = Found::at(path);
-            let found = found.as_ref().map(|f| (f.methods(), &*f.name));
-            let expected = expected.map(|(methods, name)| (methods.to_vec(), name));
-            assert_eq!(found, expected, "{path}");
-        };
-        let tool = |name| Some((&["GET", "DELETE"][..], name));
-        check("/v1/tools", Some((&["GET", "POST"], "")));
-        check("/v1/tools/send_email", tool("send_email"));
-        check("/v1/tools/a:b", tool("a:b"));
-        check("/v1/tools/a%3Ab", tool("a:b"));
-        check("/v1/tools/a%253Ab", tool("a%3Ab"));
-        check("/v1/tools/toggle", tool("toggle"));
-        check("/v1/tools/..", tool(".."));
-        check("/v1/tools/%C3%A9+b", tool("é+b"));
-        check("/v1/tools/a%3Ab/toggle", Some((&["POST"], "a:b")));
-        check("/healthz", Some((&["GET", "HEAD"], "")));
-        for nothing in [
-            "",
-            "/",
-            "*",
-            "/v1",
-            "/v1/",
-            "/V1/tools",
-            "//v1/tools",
-            "/v1/tools/",
-            "/v1/tools//toggle",
-            "/v1/tools/a/",
-            "/v1/tools/a/b",
-            "/v1/tools/a/toggle/",
-            "/v1/tools/a%2Fb",
-            "/v1/tools/a%",
-            "/v1/tools/a%4",
-            "/v1/tools/%zz",
-            "/v1/tools/%ff",
-            "/v1/tools/{name}/Toggle",
-        ] {
-            check(nothing, None);
+            | Self::ShowTool
+            | Self::RunTool
+            | Self::Governed(_) => false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The admin door from outside: a request in, status, headers and body out.
 
+mod governing;
+mod policies;
 mod tools;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +14,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::body::BufferedBytes;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::registry::{
     AuthSpec, CircuitBreakerSpec, LoadedFrom, RateLimitSpec, SnapshotBuilder, Tool, ToolSpec,
 };
+use crate::test_support::governing::governed;
 
 const TOKEN: &str = "once_live_admin";
 
@@ -88,6 +91,7 @@ impl Door {
                     reloads
                 })
             }),
+            governed(Clock::System),
         );
         Self {
             api,
@@ -180,21 +184,31 @@ async fn head_tells_the_length_without_the_bytes() {
     );
 }
 
+/// Everything but metrics and health, with a word in the place of every name.
+fn closed() -> Vec<(Method, String)> {
+    let open = ["/metrics", "/healthz", "/readyz"];
+    let closed = routes::endpoints().filter(|endpoint| !open.contains(&endpoint.path));
+    let asked = closed.map(|endpoint| {
+        let steps = endpoint.path.split('/');
+        let steps = steps.map(|step| if step.starts_with('{') { "x" } else { step });
+        let path = steps.collect::<Vec<_>>().join("/");
+        (endpoint.verb.methods()[0].clone(), path)
+    });
+    asked.collect()
+}
+
 // spec: API-2
 #[tokio::test]
 async fn the_api_asks_for_its_token() {
     let door = Door::new(Some(TOKEN), Ok(()));
-    for (method, path) in [
-        (Method::GET, "/v1/registry"),
-        (Method::POST, "/v1/registry/reload"),
-    ] {
-        let missing = door.ask(method.clone(), path, None).await;
-        assert_eq!(missing.status, 401);
+    for (method, path) in closed() {
+        let missing = door.ask(method.clone(), &path, None).await;
+        assert_eq!(missing.status, 401, "{path}");
         let detail = json!({"detail": "Missing Authorization Bearer token"});
         assert_eq!(missing.json(), detail);
         assert_eq!(missing.header(WWW_AUTHENTICATE), Some("Bearer"));
-        let wrong = door.ask(method, path, Some("once_live_other")).await;
-        assert_eq!(wrong.status, 403);
+        let wrong = door.ask(method, &path, Some("once_live_other")).await;
+        assert_eq!(wrong.status, 403, "{path}");
         assert_eq!(wrong.json(), json!({"detail": "Invalid API key"}));
     }
     assert_eq!(door.registry.current().generation(), 1, "nobody reloaded");
@@ -205,14 +219,13 @@ async fn the_api_asks_for_its_token() {
 async fn without_a_token_the_whole_api_is_closed() {
     for token in [None, Some("")] {
         let door = Door::new(token, Ok(()));
-        for (method, path) in [
-            (Method::GET, "/v1/registry"),
-            (Method::POST, "/v1/registry/reload"),
-            (Method::GET, "/v1/no/such/thing"),
-            (Method::DELETE, "/v1"),
-        ] {
-            let closed = door.ask(method, path, Some("")).await;
-            assert_eq!(closed.status, 403);
+        let unknown = [
+            (Method::GET, "/v1/no/such/thing".to_owned()),
+            (Method::DELETE, "/v1".to_owned()),
+        ];
+        for (method, path) in closed().into_iter().chain(unknown) {
+            let closed = door.ask(method, &path, Some("")).await;
+            assert_eq!(closed.status, 403, "{path}");
             assert_eq!(closed.json()["detail"]["error"], "admin_api_disabled");
             let message = closed.json()["detail"]["message"].clone();
             assert!(
@@ -319,6 +332,28 @@ fn limited_registry() -> Registry {
         last_errors: Vec::new(),
     };
     Registry::new(builder.finish(), loaded_from)
+}
+
+// spec: OBS-1
+#[tokio::test(start_paused = true)]
+async fn metrics_tell_how_the_store_stands() {
+    let door = Door::new(Some(TOKEN), Ok(()));
+    let scraped = async |series: &str| {
+        let answer = door.ask(Method::GET, "/metrics", None).await;
+        let value = |line: &str| Some(line.strip_prefix(series)?.trim().parse::<f64>().unwrap());
+        let found = answer.body.lines().find_map(value);
+        found.unwrap_or_else(|| panic!("no {series}"))
+    };
+    assert_eq!(scraped("countersign_store_entries ").await, 0.0);
+    assert_eq!(scraped("countersign_store_batches_total ").await, 0.0);
+    let path = "/v1/agents/a/disable";
+    let answer = door.ask(Method::POST, path, Some(TOKEN)).await;
+    assert_eq!(answer.status, 200);
+    assert!(scraped("countersign_store_entries ").await > 0.0);
+    assert!(scraped("countersign_store_bytes ").await > 128.0);
+    assert!(scraped("countersign_store_batches_total ").await > 0.0);
+    assert_eq!(scraped("countersign_store_failures_total ").await, 0.0);
+    assert_eq!(scraped("countersign_store_working ").await, 1.0);
 }
 
 // spec: API-4 LIMIT-1 LIMIT-2 LIMIT-3

@@ -9,14 +9,13 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Body;
 use serde::Serialize;
 
+use crate::api::body::Incoming;
 use crate::api::edit::Edit;
-use crate::api::failure::{Failure, secret_is_missing};
-use crate::api::fault::Fault;
+use crate::api::failure::{Failure, read, secret_is_missing};
 use crate::api::{body, fields, reply};
-use crate::config::{Change, EditError};
+use crate::config::{Change, EditError, Target};
 use crate::ids::{ScopeId, ToolName};
 use crate::registry::{Reach, Registry, Tool};
 
@@ -71,9 +70,7 @@ impl Tools {
     /// `GET /v1/tools`
     // spec: API-1
     pub fn list(&self, head: &Parts) -> Result<Reply, Failure> {
-        let mut faults = Vec::new();
-        let scope = fields::read_listed_scope(query(head), &mut faults);
-        let scope = checked(scope, faults)?;
+        let scope = read(|faults| fields::read_listed_scope(query(head), faults))?;
         let snapshot = self.registry.current();
         let wanted = |tool: &&Arc<Tool>| scope.as_ref().is_none_or(|scope| tool.scope == *scope);
         let mut tools: Vec<_> = snapshot.tools().filter(wanted).collect();
@@ -92,17 +89,11 @@ impl Tools {
     ///
     /// Dropping the future stops waiting for a change that has begun, not the change.
     // spec: API-1 API-3
-    pub async fn put<B>(&self, head: &Parts, body: B) -> Result<Reply, Failure>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub async fn put(&self, head: &Parts, body: impl Incoming) -> Result<Reply, Failure> {
         let json = body::read(&head.headers, body).await?;
-        let mut faults = Vec::new();
         let snapshot = self.registry.current();
         let before = |scope: &ScopeId, name: &str| snapshot.get(scope, name).cloned();
-        let write = fields::read_tool(&json, self.reach, before, &mut faults);
-        let write = checked(write, faults)?;
+        let write = read(|faults| fields::read_tool(&json, self.reach, before, faults))?;
         let (name, scope) = (write.name.clone(), write.scope.clone());
         match self.change(Change::Put(write)).await {
             // It was there when its secret was left out, and is not any more.
@@ -116,21 +107,22 @@ impl Tools {
     ///
     /// Dropping the future stops waiting for a change that has begun, not the change.
     // spec: API-1 API-3
-    pub async fn toggle<B>(&self, head: &Parts, name: &str, body: B) -> Result<Reply, Failure>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub async fn toggle(
+        &self,
+        head: &Parts,
+        name: &str,
+        body: impl Incoming,
+    ) -> Result<Reply, Failure> {
         #[derive(Serialize)]
         struct Toggled<'a> {
             name: &'a str,
             enabled: bool,
         }
         let json = body::read(&head.headers, body).await?;
-        let mut faults = Vec::new();
-        let scope = fields::read_scope(query(head), &mut faults);
-        let enabled = fields::read_toggle(&json, &mut faults);
-        let (scope, enabled) = checked(scope.zip(enabled), faults)?;
+        let (scope, enabled) = read(|faults| {
+            let scope = fields::read_scope(query(head), faults);
+            scope.zip(fields::read_toggle(&json, faults))
+        })?;
         let name = known(&scope, name)?;
         let toggled = Toggled {
             name: &name.to_string(),
@@ -167,10 +159,16 @@ impl Tools {
         Ok(reply::json(StatusCode::OK, &deleted))
     }
 
-    async fn change(&self, change: Change) -> Result<(), Failure> {
+    /// Changes the file, and returns when the change is in service.
+    ///
+    /// Dropping the future stops waiting for a change that has begun, not the change.
+    pub async fn change(&self, change: Change) -> Result<(), Failure> {
         let edit = self.edit.as_ref().ok_or(Failure::NoFile)?;
-        let (name, scope) = change.tool();
-        let unknown = unknown(scope, name.as_str());
+        let unknown = match change.target() {
+            Target::Tool(name, scope) => unknown(scope, name.as_str()),
+            // A policy that is not there is made.
+            Target::Policy(_) => Failure::Edit(EditError::NotFound),
+        };
         edit(change).await.map_err(|error| match error {
             EditError::NotFound => unknown,
             EditError::Invalid(_)
@@ -204,17 +202,7 @@ fn query(head: &Parts) -> &str {
 }
 
 fn one_scope(head: &Parts) -> Result<ScopeId, Failure> {
-    let mut faults = Vec::new();
-    let scope = fields::read_scope(query(head), &mut faults);
-    checked(scope, faults)
-}
-
-/// What was read, if nothing was wrong.
-fn checked<T>(read: Option<T>, faults: Vec<Fault>) -> Result<T, Failure> {
-    match read {
-        Some(read) if faults.is_empty() => Ok(read),
-        Some(_) | None => Err(Failure::Invalid(faults)),
-    }
+    read(|faults| fields::read_scope(query(head), faults))
 }
 
 /// What is not a valid name is nobody's name.

@@ -2,22 +2,24 @@
 //!
 //! Reading goes on after a fault, so that a caller learns of all of them at once.
 
+mod collections;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::api::fault::{Broken, Fault, Step};
 use crate::api::fields::{
-    AUTH, AUTH_TYPE, DESCRIPTION, ENABLED, Field, LISTED_SCOPE, MAX_RETRIES, NAME, Nested, SCOPE,
-    SECRET, TIMEOUT_MS, TOGGLED, URL,
+    AGENT_ID, ARGS, AUTH, AUTH_TYPE, CALLED, DESCRIPTION, ENABLED, Field, LISTED_SCOPE,
+    MAX_RETRIES, NAME, Nested, SCOPE, SECRET, SPEND_USD, TIMEOUT_MS, TOGGLED, URL,
 };
 use crate::api::rules::Rule;
 use crate::config::ToolWrite;
-use crate::ids::ScopeId;
+use crate::ids::{AgentId, ScopeId, ToolName};
 use crate::registry::{Origin, Reach, Tool, forbidden};
 
 /// Reads the fields of one object and notes what is wrong with them.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     object: &'a Map<String, Value>,
     /// Where the object stands.
     loc: Vec<Step>,
@@ -26,7 +28,11 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// `None` for what is no object, which is then the one fault.
-    fn open(value: &'a Value, loc: Vec<Step>, faults: &'a mut Vec<Fault>) -> Option<Self> {
+    pub(super) fn open(
+        value: &'a Value,
+        loc: Vec<Step>,
+        faults: &'a mut Vec<Fault>,
+    ) -> Option<Self> {
         let Value::Object(object) = value else {
             faults.push(Broken::NOT_AN_OBJECT.at(loc, value));
             return None;
@@ -38,7 +44,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn take<R: Rule>(&mut self, field: &Field<R>) -> Option<R::Value> {
+    /// The field's value; what is wrong with it is noted.
+    pub(super) fn take<R: Rule>(&mut self, field: &Field<R>) -> Option<R::Value> {
         let parsed = match (self.object.get(field.name), field.absent.value()) {
             (Some(value), _) => field.rule.parse(value),
             (None, Some(default)) => field.rule.parse(&default),
@@ -56,7 +63,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes a fault of a field. One that is missing is shown as the object that it is missing in.
-    fn note(&mut self, name: &'static str, broken: Broken) {
+    pub(super) fn note(&mut self, name: &'static str, broken: Broken) {
         let whole = json!({});
         let input = self.object.get(name).unwrap_or(&whole);
         let fault = broken.at(self.loc_of(name), input);
@@ -141,6 +148,33 @@ pub fn read_toggle(body: &Value, faults: &mut Vec<Fault>) -> Option<bool> {
     Reader::open(body, vec!["body".into()], faults)?.take(&TOGGLED)
 }
 
+/// What a call says but for its arguments.
+#[derive(Debug)]
+pub struct RunFields {
+    /// Who asks.
+    pub agent: AgentId,
+    /// Which tool.
+    pub tool: ToolName,
+    /// What it costs, in dollars.
+    pub spend_usd: Option<f64>,
+}
+
+/// Reads a call. Of its arguments only the kind is looked at, so they need not be here.
+// spec: GOV-1
+pub fn read_run(body: &Value, faults: &mut Vec<Fault>) -> Option<RunFields> {
+    let mut reader = Reader::open(body, vec!["body".into()], faults)?;
+    let agent = reader.take(&AGENT_ID);
+    let tool = reader.take(&CALLED);
+    let args = reader.take(&ARGS);
+    let spend_usd = reader.take(&SPEND_USD);
+    args?;
+    Some(RunFields {
+        agent: agent?,
+        tool: tool?,
+        spend_usd: spend_usd?,
+    })
+}
+
 /// Reads the scope of one tool.
 pub fn read_scope(query: &str, faults: &mut Vec<Fault>) -> Option<ScopeId> {
     read_query(query, &SCOPE, faults)
@@ -151,18 +185,28 @@ pub fn read_listed_scope(query: &str, faults: &mut Vec<Fault>) -> Option<Option<
     read_query(query, &LISTED_SCOPE, faults)
 }
 
-fn read_query<R: Rule>(query: &str, field: &Field<R>, faults: &mut Vec<Fault>) -> Option<R::Value> {
+/// Reads the one field of a query.
+pub(super) fn read_query<R: Rule>(
+    query: &str,
+    field: &Field<R>,
+    faults: &mut Vec<Fault>,
+) -> Option<R::Value> {
+    let object = query_object(query);
+    Reader::open(&object, vec!["query".into()], faults)?.take(field)
+}
+
+/// A query as an object of texts.
+pub(super) fn query_object(query: &str) -> Value {
     let pairs = url::form_urlencoded::parse(query.as_bytes());
     // Of two fields of one name the later one counts, as it does in the hosted API.
     let object = pairs.map(|(key, value)| (key.into_owned(), Value::String(value.into_owned())));
-    let object = Value::Object(object.collect());
-    Reader::open(&object, vec!["query".into()], faults)?.take(field)
+    Value::Object(object.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::fields::{Described, TOGGLE, TOOL};
+    use crate::api::fields::{Described, RUN, TOGGLE, TOOL};
     use crate::registry::{AuthSpec, ToolSpec};
     use crate::secret::Secret;
     use crate::sign::Signer;
@@ -217,6 +261,9 @@ mod tests {
         faults.clear();
         read_tool(&body, Reach::PublicOnly, |_, _| some_tool(), &mut faults);
         assert_eq!(faults.len(), TOOL.len() - 1 + AUTH.fields.len());
+        faults.clear();
+        read_run(&wrong(RUN), &mut faults);
+        assert_eq!(faults.len(), RUN.len());
         faults.clear();
         read_toggle(&wrong(TOGGLE), &mut faults);
         assert_eq!(faults.len(), TOGGLE.len());

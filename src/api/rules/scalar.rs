@@ -49,6 +49,24 @@ impl Rule for Whole {
     }
 }
 
+/// A whole number in a long range that a body says; a query has no flags.
+#[derive(Debug)]
+pub struct Count(pub Whole);
+
+impl Rule for Count {
+    type Value = i64;
+
+    fn parse(&self, value: &Value) -> Result<i64, Broken> {
+        self.0.parse(value)
+    }
+
+    fn schema(&self) -> Value {
+        let small = [0, 1].into_iter();
+        let small: Vec<_> = small.filter(|number| self.0.0.contains(number)).collect();
+        spelt(self.0.schema(), &small)
+    }
+}
+
 fn whole(value: &Value) -> Result<i64, Broken> {
     match value {
         Value::Bool(flag) => Ok((*flag).into()),
@@ -93,6 +111,80 @@ fn written_whole(text: &str) -> Option<i64> {
     } else {
         magnitude
     })
+}
+
+/// An amount of money, not negative.
+#[derive(Debug)]
+pub struct Dollars;
+
+impl Rule for Dollars {
+    type Value = f64;
+
+    fn parse(&self, value: &Value) -> Result<f64, Broken> {
+        const NO_NUMBER: Broken = Broken::plain("float_type", "Input should be a valid number");
+        let number = match value {
+            Value::Bool(flag) => f64::from(u8::from(*flag)),
+            Value::Number(number) => number.as_f64().ok_or(NO_NUMBER)?,
+            Value::String(text) => text.trim().parse().map_err(|_| {
+                Broken::plain(
+                    "float_parsing",
+                    "Input should be a valid number, unable to parse string as a number",
+                )
+            })?,
+            Value::Null | Value::Array(_) | Value::Object(_) => return Err(NO_NUMBER),
+        };
+        if !number.is_finite() {
+            let msg = "Input should be a finite number";
+            return Err(Broken::plain("finite_number", msg));
+        }
+        if number < 0.0 {
+            return Err(Broken::with(
+                "greater_than_equal",
+                "Input should be greater than or equal to 0".to_owned(),
+                json!({ "ge": 0 }),
+            ));
+        }
+        Ok(number)
+    }
+
+    fn schema(&self) -> Value {
+        spelt(json!({ "type": "number", "minimum": 0 }), &[0, 1])
+    }
+}
+
+/// Dollars in a range that begins with 0.
+#[derive(Debug)]
+pub struct Amount(pub RangeInclusive<f64>);
+
+impl Rule for Amount {
+    type Value = f64;
+
+    fn parse(&self, value: &Value) -> Result<f64, Broken> {
+        let dollars = Dollars.parse(value)?;
+        let max = *self.0.end();
+        if dollars > max {
+            return Err(Broken::with(
+                "less_than_equal",
+                format!("Input should be less than or equal to {max}"),
+                json!({ "le": max }),
+            ));
+        }
+        Ok(dollars)
+    }
+
+    fn schema(&self) -> Value {
+        let number =
+            json!({ "type": "number", "minimum": self.0.start(), "maximum": self.0.end() });
+        spelt(number, &[0, 1])
+    }
+}
+
+/// The schema of a number in a body, with those of its other spellings that people try first.
+fn spelt(number: Value, small: &[i64]) -> Value {
+    let written = small.iter().map(|number| json!(number.to_string()));
+    let flags = small.iter().map(|number| json!(*number == 1));
+    let lax: Vec<_> = written.chain(flags).collect();
+    json!({ "anyOf": [number, { "enum": lax }] })
 }
 
 /// True or false.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::fault::Broken;
 use crate::api::rules::Rule;
-use crate::ids::{MAX_ID_LEN, ScopeId, ToolName};
+use crate::ids::{AgentId, MAX_ID_LEN, ScopeId, ToolName};
 use crate::registry::{Origin, limits};
 use crate::secret::Secret;
 
@@ -96,6 +96,31 @@ impl Rule for Name {
             "pattern": Self::PATTERN,
             "not": { "enum": [".", ".."] },
         })
+    }
+}
+
+/// An agent's id.
+#[derive(Debug)]
+pub struct Agent;
+
+impl Agent {
+    const PATTERN: &str = "^[!-~]{1,128}$";
+    const ANY: Text = Text {
+        min: 0,
+        max: usize::MAX,
+    };
+}
+
+impl Rule for Agent {
+    type Value = AgentId;
+
+    fn parse(&self, value: &Value) -> Result<AgentId, Broken> {
+        let text = Self::ANY.read(value)?;
+        text.parse().map_err(|_| mismatch(Self::PATTERN))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": Self::PATTERN })
     }
 }
 

@@ -10,9 +10,10 @@ use std::sync::Mutex;
 use http::header;
 
 use super::*;
-use crate::config::{self, Change, EditError, Problems, ToolWrite};
+use crate::config::{self, Change, EditError, Problems, Target, ToolWrite};
 use crate::ids::ScopeId;
-use crate::registry::{Rule, Snapshot, Violation, forbidden};
+use crate::registry::{Snapshot, forbidden};
+use crate::rule::{Rule, Violation};
 
 /// What stands in for the file: specifications that are compiled anew after every change.
 #[derive(Default)]
@@ -30,7 +31,9 @@ impl FakeFile {
         }
         *self.changes.lock().unwrap() += 1;
         let mut specs = self.specs.lock().unwrap();
-        let (name, scope) = change.tool();
+        let Target::Tool(name, scope) = change.target() else {
+            panic!("there are only tools");
+        };
         let (name, scope) = (name.to_string(), scope.to_string());
         let is_it = |spec: &ToolSpec| spec.name == name && spec.scope_id == Some(scope.clone());
         let place = specs.iter().position(is_it);
@@ -50,6 +53,7 @@ impl FakeFile {
             (Change::SetEnabled { .. } | Change::Delete { .. }, None) => {
                 return Err(EditError::NotFound);
             }
+            (Change::Govern(_), _) => panic!("there are only tools"),
         }
         let mut builder = SnapshotBuilder::new(None);
         for spec in specs.iter() {
@@ -471,7 +475,7 @@ async fn a_registry_that_cannot_be_changed_says_why() {
             json!({
                 "error": "registry_not_editable",
                 "message": "the registry file cannot be edited without touching more than this \
-                            tool: `tools` is an alias",
+                            entry: `tools` is an alias",
                 "line": 7,
                 "reason": "`tools` is an alias",
             }),

@@ -1,5 +1,7 @@
 //! What is refused, in which words, and that no word of the request is among them.
 
+use hyper::body::Body;
+
 use super::*;
 
 fn entry(kind: &str, loc: Value, msg: &str, input: Value) -> Value {
