@@ -4,52 +4,34 @@
 //! to write) is left out by what [`build`] is given, not by a flag within the part.
 
 mod admin;
+mod governance;
 mod parts;
+mod run;
 mod worker;
 
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::warn;
 
+use crate::api::Books;
 use crate::body::BufferedBytes;
 use crate::clock::Clock;
-use crate::config::{Settings, read_whole};
-use crate::lifecycle::{DrainWatch, Drainer, Readiness, drain};
+use crate::config::{Settings, StorePlace, read_whole};
+use crate::lifecycle::Work;
+use crate::policy::Policies;
 use crate::registry::{LoadedFrom, Registry, Snapshot};
-use crate::server::{
-    ConnectionSlots, ListenAddress, Listener, Listeners, SocketMode, accept_loop, bind,
-};
+use crate::server::{ConnectionSlots, ListenAddress, Listeners, SocketMode, bind};
 use crate::telemetry::{AccessLog, Metrics};
 use crate::upstream::TlsClients;
 
-use admin::{Watched, admin_door, load, start_reloads};
+use admin::{Watched, load};
+use governance::governance;
 use parts::Parts;
-use worker::Worker;
-
-/// How often queued histogram samples are sorted when nobody scrapes; see [`Metrics::upkeep`].
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
-
-/// Admin connections at once: a scrape, probes and a few people, each of which may be many.
-const MAX_ADMIN_CONNECTIONS: usize = 256;
-
-/// How long the admin listener may take to end after the agents' has: its answers are short.
-const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 /// Largest `upstream.ca_file`: the whole of a platform's roots is a quarter of it.
 const MAX_CA_BYTES: u64 = 1024 * 1024;
-
-/// How long a stuck standard output may hold up the end.
-const LAST_LINES: Duration = Duration::from_secs(2);
-
-/// What an admin connection gets when there are too many.
-const ADMIN_FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Where the tools come from.
 #[derive(Debug)]
@@ -90,6 +72,7 @@ pub struct Bound {
     agents: Listeners,
     admin: Listeners,
     watched: Option<Watched>,
+    books: Books,
 }
 
 /// Binds the listeners and loads the registry.
@@ -98,25 +81,30 @@ pub struct Bound {
 /// When the registry is not valid, a listener cannot be bound, or a CA file cannot be used.
 // spec: RELOAD-2 LIFE-3
 pub fn build(
-    settings: Settings,
+    mut settings: Settings,
     source: RegistrySource,
     log: AccessLogTo,
 ) -> Result<Bound, StartError> {
     let clock = Clock::System;
-    let (snapshot, watched, loaded_from) = match source {
+    let (snapshot, policies, watched, loaded_from) = match source {
         RegistrySource::File => first_load(&settings.registry.path, clock)?,
         RegistrySource::Fixed(snapshot) => {
+            // What has no file of its own leaves none behind.
+            settings.store = StorePlace::Memory;
+            settings.fleet.address = None;
             let memory = LoadedFrom {
                 source: None,
                 loaded_at: clock.now(),
                 last_errors: Vec::new(),
             };
-            (snapshot, None, memory)
+            (snapshot, Policies::default(), None, memory)
         }
     };
     let buffered = BufferedBytes::new(settings.limits.max_buffered_bytes);
     let metrics = Arc::new(Metrics::new(buffered.clone()));
     let tls = tls_clients(settings.upstream.ca_file.as_deref())?;
+    let (governance, books, store) = governance(&settings, clock, &metrics)?;
+    governance.desk.replace(policies);
     let agents = &settings.agents;
     let agents = listen(
         "agents.listen",
@@ -137,6 +125,7 @@ pub fn build(
         agents,
         admin,
         watched,
+        books,
         parts: Arc::new(Parts {
             registry: Arc::new(Registry::new(snapshot, loaded_from)),
             access_log,
@@ -148,6 +137,9 @@ pub fn build(
             buffered,
             tls,
             clock,
+            governance: Arc::new(governance),
+            store,
+            work: Work::new(),
             files: Mutex::new(()),
             settings,
         }),
@@ -157,7 +149,7 @@ pub fn build(
 fn first_load(
     path: &Path,
     clock: Clock,
-) -> Result<(Snapshot, Option<Watched>, LoadedFrom), StartError> {
+) -> Result<(Snapshot, Policies, Option<Watched>, LoadedFrom), StartError> {
     let loaded = load(path, None)
         .map_err(|refused| StartError::Config(refused.problems.lines().collect()))?;
     for warning in loaded.warnings.lines() {
@@ -172,7 +164,7 @@ fn first_load(
         files: loaded.files,
         digest: loaded.digest,
     };
-    Ok((loaded.snapshot, Some(watched), account))
+    Ok((loaded.snapshot, loaded.policies, Some(watched), account))
 }
 
 fn tls_clients(ca_file: Option<&Path>) -> Result<Arc<TlsClients>, StartError> {
@@ -216,115 +208,5 @@ impl Bound {
     /// Where operators look.
     pub fn admin(&self) -> &ListenAddress {
         &self.admin.address
-    }
-
-    /// Serves until `stop` completes, then drains and returns.
-    ///
-    /// Must be awaited inside a tokio `LocalRuntime`. Dropping the future leaves the workers
-    /// without an end; only a process that exits does that.
-    ///
-    /// # Errors
-    /// When a worker or the admin side cannot be started, or a worker ends by itself.
-    // spec: LIFE-1 LIFE-2
-    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self {
-            parts,
-            agents,
-            admin,
-            watched,
-        } = self;
-        parts.metrics.count_tasks(Handle::current().metrics());
-        let readiness = Readiness::starting();
-        let (agents_drain, agents_watch) = drain();
-        let (admin_drain, admin_watch) = drain();
-        let (lost, mut lost_worker) = mpsc::channel(1);
-        let mut workers = Vec::with_capacity(agents.listeners.len());
-        for (number, listener) in agents.listeners.into_iter().enumerate() {
-            let worker = Worker::start(
-                number,
-                listener,
-                Arc::clone(&parts),
-                agents_watch.clone(),
-                lost.clone(),
-            );
-            workers.push(worker.context("starting a worker")?);
-        }
-        drop((agents_watch, lost));
-
-        serve_admin(&parts, admin.listeners, &readiness, watched, admin_watch)?;
-        tokio::task::spawn_local(keep_metrics(Arc::clone(&parts.metrics)));
-
-        readiness.set_ready();
-        info!(
-            agents = %agents.address,
-            admin = %admin.address,
-            workers = workers.len(),
-            tools = parts.registry.current().tool_count(),
-            "listening"
-        );
-        tokio::select! {
-            () = stop => {}
-            _ = lost_worker.recv() => anyhow::bail!("a worker ended by itself"),
-        }
-        readiness.set_draining();
-        end(&parts, agents_drain, admin_drain).await;
-        workers.into_iter().for_each(Worker::join);
-        // Socket files go when nobody is behind them any more.
-        drop((agents.file, admin.file));
-        if !parts.access_log.flush(LAST_LINES) {
-            warn!("standard output does not take the last lines of the access log");
-        }
-        info!("ended");
-        Ok(())
-    }
-}
-
-/// Starts to answer operators, on this thread.
-fn serve_admin(
-    parts: &Arc<Parts>,
-    listeners: Vec<Listener>,
-    readiness: &Readiness,
-    watched: Option<Watched>,
-    drain: DrainWatch,
-) -> anyhow::Result<()> {
-    let reloads = watched.map(|watched| start_reloads(parts, watched));
-    let service = Rc::new(admin_door(parts, readiness.clone(), reloads));
-    let slots = ConnectionSlots::new(MAX_ADMIN_CONNECTIONS, metrics::Gauge::noop());
-    for listener in listeners {
-        let acceptor = listener.acceptor().context("admin listener")?;
-        let accepting = accept_loop(
-            acceptor,
-            Rc::clone(&service),
-            parts.http_limits(),
-            slots.clone(),
-            ADMIN_FULL,
-            drain.clone(),
-        );
-        tokio::task::spawn_local(accepting);
-    }
-    Ok(())
-}
-
-/// Agents first: their operator can watch the drain on the admin listener to its end.
-// spec: LIFE-2
-async fn end(parts: &Parts, agents: Drainer, admin: Drainer) {
-    let settings = &parts.settings;
-    info!(
-        delay_ms = settings.drain_delay.as_millis() as u64,
-        timeout_ms = settings.drain_timeout.as_millis() as u64,
-        "draining"
-    );
-    tokio::time::sleep(settings.drain_delay).await;
-    if !agents.drain(settings.drain_timeout).await {
-        warn!("some calls did not finish in time and are cut off");
-    }
-    // Whoever is still connected here keeps an idle connection.
-    admin.drain(ADMIN_DRAIN).await;
-}
-
-async fn keep_metrics(metrics: Arc<Metrics>) {
-    loop {
-        tokio::time::sleep(METRICS_UPKEEP).await;
-        metrics.upkeep();
     }
 }

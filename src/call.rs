@@ -1,35 +1,57 @@
 //! The call engine: what happens between a door that understood a request and the tool that gets
 //! it.
 //!
-//! Every door makes a [`Call`] and prints what comes back. Resolving, limits, signing, attempts,
-//! retries, the account of the call and every refusal live here once.
+//! Every door makes a [`Call`] or a [`GovernedCall`] and prints what comes back. Resolving, what the
+//! agent may do, what was done before, limits, signing, attempts, retries, the account of the call
+//! and every refusal live here once.
 
 mod attempt;
 mod breaker;
+mod collect;
+mod envelope;
+mod governance;
+mod governed;
 mod head;
+mod kept;
+mod keyed;
+mod leash;
+mod limits;
 mod refusal;
 mod relay;
 mod retry;
+mod supervised;
 mod verdict;
 
 use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Response};
+use http_body_util::Full;
 use hyper::body::Body;
 use tokio::time::Instant;
 
-use crate::body::{BodyLimits, CaptureError, Captured};
+use crate::body::{BodyLimits, Captured};
+use crate::clock::Timestamp;
 use crate::http1::FieldList;
 use crate::ids::{AgentId, RequestId, ToolName};
-use crate::registry::{Place, Registry, Tool};
-use crate::telemetry::{CallRecord, Telemetry, TraceContext};
+use crate::lifecycle::Work;
+use crate::registry::{Registry, Tool};
+use crate::sign::Signature;
+use crate::telemetry::{CallOutcome, CallRecord, Telemetry, TraceContext};
 use crate::upstream::Pool;
+use leash::{Cut, Leash};
+use limits::{admit, place};
+use relay::Stream;
 
+pub use governance::{Governance, OnStoreError};
+pub use governed::{Governed, GovernedCall, KeyHash, Ruling};
 pub use head::Addition;
-pub use refusal::{Overload, Refusal};
-pub use relay::{Relay, RelayError};
+pub use leash::Leashes;
+pub use refusal::{Overload, Refusal, whole_seconds};
+pub use relay::{AnswerBody, Relay};
 #[cfg(feature = "test-support")]
 pub use retry::retry_after;
 
@@ -56,18 +78,28 @@ pub struct Call<B> {
 
 /// What became of a call.
 pub struct Outcome {
-    /// The upstream's answer, or why there is none.
-    pub result: Result<Response<Relay>, Refusal>,
+    /// The upstream's answer, now or before, or why there is none.
+    pub result: Result<Response<AnswerBody>, Refusal>,
     /// How many attempts were made.
     pub attempts: usize,
 }
 
 /// A call that is going to be made once its body is here.
-struct Admitted<B> {
+struct Admitted {
     tool: Arc<Tool>,
     policy: retry::Policy,
     template: head::Template,
-    body: B,
+    /// What has to be asked or remembered about the call; nothing for most.
+    watch: Option<Box<supervised::Watch>>,
+}
+
+/// A call's own answer. It is handed up through every future of the call, so it is kept on the heap:
+/// moving it costs more.
+enum Given {
+    /// The upstream's, which is still coming.
+    Stream(Box<Stream>),
+    /// One that is all there, and what the call's account says of it.
+    Whole(Box<(Response<Bytes>, CallOutcome)>),
 }
 
 /// One worker's engine.
@@ -80,6 +112,12 @@ pub struct Engine {
     pub telemetry: Arc<Telemetry>,
     /// Bounds on bodies.
     pub body_limits: BodyLimits,
+    /// What agents may do and have done.
+    pub governance: Arc<Governance>,
+    /// This worker's calls, so that they can be cut short.
+    pub leashes: Rc<Leashes>,
+    /// What is finished although its agent has left.
+    pub work: Work,
 }
 
 impl Engine {
@@ -99,14 +137,28 @@ impl Engine {
         // What needs no waiting is done before the future begins, which then has no room for both
         // the call and what becomes of it.
         let mut admitted = self.admit(call, &mut record);
+        let mut leash = Leash::new(&self.leashes);
         async move {
-            let result = match admitted {
-                Ok(ref mut admitted) => self.attempts(admitted, &mut record).await,
-                Err(refusal) => Err(refusal),
+            let result = match &mut admitted {
+                Ok((call, body)) => {
+                    let given = self.answer(call, body, &mut leash, &mut record).await;
+                    given.map(|given| (given, call.template.agent()))
+                }
+                Err(refusal) => Err(refusal.clone()),
             };
             let attempts = record.attempts();
             let result = match result {
-                Ok((answer, place)) => Ok(Relay::start(answer, place, record)),
+                Ok((Given::Stream(stream), agent)) => {
+                    let answer = Relay::start(*stream, leash, agent, record);
+                    Ok(answer.map(AnswerBody::Relay))
+                }
+                Ok((Given::Whole(whole), _)) => {
+                    let (answer, outcome) = *whole;
+                    record.head_sent();
+                    record.sent(answer.body().len());
+                    record.finish(outcome);
+                    Ok(answer.map(|whole| AnswerBody::Whole(Full::new(whole))))
+                }
                 Err(refusal) => {
                     refusal.report(record);
                     Err(refusal)
@@ -117,9 +169,13 @@ impl Engine {
     }
 
     /// The life of a call before anything of its body is read, one line a phase.
-    fn admit<B>(&self, call: Call<B>, record: &mut CallRecord) -> Result<Admitted<B>, Refusal> {
+    fn admit<B>(&self, call: Call<B>, record: &mut CallRecord) -> Result<(Admitted, B), Refusal> {
         record.agent(call.agent.clone());
-        let tool = self.resolve(&call, record)?;
+        let tool = self.find(&call.agent, &call.tool, record)?;
+        let watch = self.watch(&call, &tool, record)?;
+        if !tool.enabled {
+            return Err(Refusal::ToolDisabled(tool.name.clone()));
+        }
         let repeatable = retry::is_repeatable(&tool, &call.method, &call.fields);
         let template = head::Template::new(
             &tool,
@@ -131,25 +187,76 @@ impl Engine {
             &call.addition,
         )?;
         admit(&tool, record)?;
-        Ok(Admitted {
+        let admitted = Admitted {
             policy: retry::Policy::of(&tool, repeatable),
             tool,
             template,
-            body: call.body,
-        })
+            watch,
+        };
+        Ok((admitted, call.body))
     }
 
-    /// The rest of it.
-    async fn attempts<B>(
+    /// The rest of it, unless the agent is switched off meanwhile.
+    async fn answer<B>(
         &self,
-        call: &mut Admitted<B>,
+        call: &Admitted,
+        body: &mut B,
+        leash: &mut Leash,
         record: &mut CallRecord,
-    ) -> Result<(attempt::Answer, Option<Place>), Refusal>
+    ) -> Result<Given, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        let (answered, is_cut) = {
+            let attempts = pin!(self.attempts(call, body, record));
+            match leash.hold(call.template.agent(), attempts).await {
+                Ok(answered) => (answered, false),
+                Err(Cut) => (Err(Refusal::Blocked(supervised::CUT)), true),
+            }
+        };
+        if is_cut || call.watch.is_some() {
+            self.account(
+                call.template.agent(),
+                &call.tool,
+                call.watch.as_deref(),
+                &answered,
+                record,
+            );
+        }
+        answered
+    }
+
+    async fn attempts<B>(
+        &self,
+        call: &Admitted,
+        body: &mut B,
+        record: &mut CallRecord,
+    ) -> Result<Given, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let (body, since) = self.capture(body, &call.tool, record).await?;
+        match &call.watch {
+            None => self
+                .send(call, &body, since, || (), record)
+                .await
+                .map(Given::Stream),
+            // On the heap: it is rare, and every call would have room for it otherwise.
+            Some(watch) => Box::pin(self.supervised(call, watch, &body, since, record)).await,
+        }
+    }
+
+    /// From a body that was there at `captured` to the head of an answer. Nothing is sent before
+    /// `begin` has been called.
+    async fn send(
+        &self,
+        call: &Admitted,
+        body: &Captured<Signature>,
+        captured: Instant,
+        begin: impl FnOnce(),
+        record: &mut CallRecord,
+    ) -> Result<Box<Stream>, Refusal> {
         let tool = &call.tool;
-        let (body, captured) = self.capture(&mut call.body, tool, record).await?;
         let deadline = tool.deadline.map(|deadline| captured + deadline);
         let place = place(tool, deadline, record).await?;
         // Reading the clock costs as much as a small phase of a call, and most wait for no place.
@@ -162,25 +269,37 @@ impl Engine {
             clock: self.telemetry.clock,
             tool,
             template: &call.template,
-            body: &body,
+            body,
             deadline,
+            first_stamp: None,
         };
         tool.budget().deposit();
+        begin();
         let answer = attempts.run(call.policy, started, record).await?;
-        Ok((answer, place))
+        Ok(Box::new(Stream {
+            answer,
+            ahead: Bytes::new(),
+            place,
+        }))
     }
 
-    fn resolve<B>(&self, call: &Call<B>, record: &mut CallRecord) -> Result<Arc<Tool>, Refusal> {
-        let Some(tool) = self.registry.resolve(&call.agent, call.tool.as_str()) else {
-            record.unknown_tool(call.tool.as_str());
-            return Err(Refusal::ToolNotFound(call.tool.clone()));
+    fn find(
+        &self,
+        agent: &AgentId,
+        name: &ToolName,
+        record: &mut CallRecord,
+    ) -> Result<Arc<Tool>, Refusal> {
+        let Some(tool) = self.registry.resolve(agent, name.as_str()) else {
+            record.unknown_tool(name.as_str());
+            return Err(Refusal::ToolNotFound(name.clone()));
         };
         let metrics = tool.metrics(|name| self.telemetry.metrics.tool(name));
         record.tool(tool.name.as_str(), &tool.scope, metrics);
-        if !tool.enabled {
-            return Err(Refusal::ToolDisabled(tool.name.clone()));
-        }
         Ok(tool)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.telemetry.clock.now()
     }
 
     /// Reads the body. Tells when it was there, too.
@@ -189,62 +308,18 @@ impl Engine {
         body: B,
         tool: &Tool,
         record: &mut CallRecord,
-    ) -> Result<(Captured<crate::sign::Signature>, Instant), Refusal>
+    ) -> Result<(Captured<Signature>, Instant), Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let started = Instant::now();
         record.capture_started(started);
         let captured = Captured::read(body, &self.body_limits, tool.signer.begin()).await;
-        let captured = captured.map_err(|error| match error {
-            CaptureError::TooLarge { max_bytes } => Refusal::BodyTooLarge { max_bytes },
-            CaptureError::Overloaded => Refusal::Overloaded(Overload::BufferedBytes),
-            CaptureError::TimedOut { timeout } => Refusal::RequestTimeout { timeout },
-            CaptureError::Broken(_) => Refusal::BadRequest("the body ended early or is malformed"),
-        })?;
+        let captured = captured.map_err(Refusal::from)?;
         let now = Instant::now();
         record.captured(captured.size(), now - started);
         Ok((captured, now))
     }
-}
-
-/// Refuses what the tool's circuit or rate would refuse, while that costs nothing yet.
-// spec: LIMIT-2 LIMIT-3
-fn admit(tool: &Tool, record: &mut CallRecord) -> Result<(), Refusal> {
-    // In this order: a call that is not going to be made must not use up a token.
-    breaker::admit(tool, record)?;
-    let Some(rate) = &tool.protection.rate else {
-        return Ok(());
-    };
-    rate.take().map_err(|retry_after| {
-        record.rate_limited();
-        Refusal::RateLimited { retry_after }
-    })
-}
-
-/// Takes one of the tool's places, where it has a number of them.
-///
-/// Dropping the future leaves the queue.
-// spec: LIMIT-1
-async fn place(
-    tool: &Tool,
-    deadline: Option<Instant>,
-    record: &mut CallRecord,
-) -> Result<Option<Place>, Refusal> {
-    let Some(concurrency) = &tool.protection.concurrency else {
-        return Ok(None);
-    };
-    if let Some(place) = concurrency.places.try_take() {
-        record.not_queued();
-        return Ok(Some(place));
-    }
-    record.queue_joined();
-    let waited = concurrency.places.take(concurrency.patience, deadline);
-    let place = waited.await;
-    record.queue_left();
-    place
-        .map(Some)
-        .map_err(|_| Refusal::Overloaded(Overload::Concurrency))
 }
 
 /// A call's first attempt, signed, without the engine around it, for a `look` at it.
@@ -256,15 +331,15 @@ pub fn first_attempt<T>(
     tool: &Tool,
     (agent, request_id): (AgentId, RequestId),
     fields: FieldList,
-    body: &Captured<crate::sign::Signature>,
-    at: crate::clock::Timestamp,
+    body: &Captured<Signature>,
+    at: Timestamp,
     look: impl FnOnce(&crate::sign::Signed<'_>) -> T,
 ) -> Result<T, Refusal> {
     let trace = TraceContext::child_of(fields.get_all(&crate::headers::TRACEPARENT));
     let addition = Addition::default();
     let template = head::Template::new(
         tool,
-        agent,
+        agent.clone(),
         request_id,
         trace,
         Method::POST,
@@ -273,7 +348,7 @@ pub fn first_attempt<T>(
     )?;
     let stamp = crate::sign::Stamp {
         tool: &tool.name_header,
-        agent: template.agent(),
+        agent: template.agent().as_header(),
         at,
     };
     let span = template.next_span();

@@ -12,6 +12,7 @@ mod call;
 pub mod cli;
 mod clock;
 mod config;
+mod governed;
 mod headers;
 mod http1;
 mod ids;

@@ -7,65 +7,79 @@ mod route;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body_util::Full;
-use hyper::body::{Body, Frame, SizeHint};
 
-use crate::call::{Addition, Call, Engine, Outcome, Refusal, Relay, RelayError};
+use crate::call::{Addition, AnswerBody, Call, Engine, Outcome, Refusal};
 use crate::headers::{TRACEPARENT, X_COUNTERSIGN_ATTEMPTS, X_REQUEST_ID};
 use crate::ids::RequestId;
 use crate::server::guard::Guard;
 use crate::server::{Request, RequestBody, Service, Unreadable};
 use crate::telemetry::{CallRecord, Door, TraceContext};
 
-pub use identity::Identity;
+pub use identity::{Identity, claimed};
 #[cfg(feature = "test-support")]
 pub use route::parse as parse_route;
 
 /// One worker's transparent door.
 pub struct Proxy {
     /// Makes the calls.
-    pub engine: Engine,
+    pub engine: Rc<Engine>,
     /// Decides who is calling.
     pub identity: Identity,
     /// Keeps browsers out.
     pub guard: Guard,
+    /// What else is asked for here.
+    pub beside: Option<SideDoor>,
+}
+
+/// Another door on the same listener.
+pub struct SideDoor {
+    /// The one path that leads to it.
+    pub path: &'static str,
+    /// What answers there.
+    pub answer: Box<dyn Fn(Request) -> Answering>,
+}
+
+/// An answer of another door.
+pub type Answering = Pin<Box<dyn Future<Output = Response<AnswerBody>>>>;
+
+/// What a request is, before anything of its body is read.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost the common case an allocation"
+)]
+enum Understood {
+    Call(Call<RequestBody>, Box<CallRecord>, RequestId),
+    Refused(Refusal, Box<CallRecord>, RequestId),
+    Beside(Answering),
 }
 
 impl Service for Proxy {
-    type Body = ProxyBody;
+    type Body = AnswerBody;
 
-    fn answer(&self, request: Request) -> impl Future<Output = Response<ProxyBody>> {
-        let telemetry = &self.engine.telemetry;
-        let now = telemetry.clock.now();
-        let fields = &request.head.fields;
-        let request_id = RequestId::adopt_or_new(fields.get(&X_REQUEST_ID), now);
-        let trace = TraceContext::child_of(fields.get_all(&TRACEPARENT));
-        let method = request.head.method.clone();
-        let record = CallRecord::start(
-            Arc::clone(telemetry),
-            now,
-            Door::Proxy,
-            request_id.clone(),
-            trace.clone(),
-            method,
-        );
-        let understood = self.understand(request, request_id.clone(), trace);
+    fn answer(&self, request: Request) -> impl Future<Output = Response<AnswerBody>> {
+        let understood = match &self.beside {
+            Some(door) if request.head.uri.path() == door.path => {
+                Understood::Beside((door.answer)(request))
+            }
+            Some(_) | None => self.begin(request),
+        };
         async move {
-            let outcome = match understood {
-                Ok(call) => self.engine.run(call, record).await,
-                Err(refusal) => refused(refusal, record),
+            let (outcome, request_id) = match understood {
+                Understood::Call(call, record, id) => (self.engine.run(call, record).await, id),
+                Understood::Refused(refusal, record, id) => (refused(refusal, record), id),
+                Understood::Beside(answering) => return answering.await,
             };
             print(outcome, &request_id)
         }
     }
 
     // spec: ERR-1
-    fn refuse(&self, why: Unreadable) -> Response<ProxyBody> {
+    fn refuse(&self, why: Unreadable) -> Response<AnswerBody> {
         let telemetry = &self.engine.telemetry;
         let now = telemetry.clock.now();
         let request_id = RequestId::adopt_or_new(None, now);
@@ -90,6 +104,28 @@ fn refused(refusal: Refusal, record: Box<CallRecord>) -> Outcome {
 }
 
 impl Proxy {
+    /// Opens the account of a request that is ours, and reads it.
+    fn begin(&self, request: Request) -> Understood {
+        let telemetry = &self.engine.telemetry;
+        let now = telemetry.clock.now();
+        let fields = &request.head.fields;
+        let request_id = RequestId::adopt_or_new(fields.get(&X_REQUEST_ID), now);
+        let trace = TraceContext::child_of(fields.get_all(&TRACEPARENT));
+        let method = request.head.method.clone();
+        let record = CallRecord::start(
+            Arc::clone(telemetry),
+            now,
+            Door::Proxy,
+            request_id.clone(),
+            trace.clone(),
+            method,
+        );
+        match self.understand(request, request_id.clone(), trace) {
+            Ok(call) => Understood::Call(call, record, request_id),
+            Err(refusal) => Understood::Refused(refusal, record, request_id),
+        }
+    }
+
     /// From a request to a call, before anything of the body is read.
     // spec: CALL-1 CALL-2 ORIGIN-1
     fn understand(
@@ -125,12 +161,12 @@ impl Proxy {
 }
 
 // spec: RESP-1
-fn print(outcome: Outcome, request_id: &RequestId) -> Response<ProxyBody> {
+fn print(outcome: Outcome, request_id: &RequestId) -> Response<AnswerBody> {
     let mut response = match outcome.result {
-        Ok(answer) => answer.map(ProxyBody::Upstream),
+        Ok(answer) => answer,
         Err(refusal) => refusal
             .to_response()
-            .map(|own| ProxyBody::Own(Full::new(own))),
+            .map(|own| AnswerBody::Whole(Full::new(own))),
     };
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, request_id.to_header());
@@ -143,43 +179,6 @@ fn number(attempts: usize) -> HeaderValue {
     match attempts {
         1 => HeaderValue::from_static("1"),
         other => HeaderValue::from(other),
-    }
-}
-
-/// What the door's answers carry.
-pub enum ProxyBody {
-    /// The tool's answer.
-    Upstream(Relay),
-    /// Our own.
-    Own(Full<Bytes>),
-}
-
-impl Body for ProxyBody {
-    type Data = Bytes;
-    type Error = RelayError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
-        match &mut *self {
-            Self::Upstream(relay) => Pin::new(relay).poll_frame(cx),
-            Self::Own(own) => Pin::new(own).poll_frame(cx).map_err(|never| match never {}),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Upstream(relay) => relay.is_end_stream(),
-            Self::Own(own) => own.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Upstream(relay) => relay.size_hint(),
-            Self::Own(own) => own.size_hint(),
-        }
     }
 }
 

@@ -6,11 +6,13 @@ pub mod client;
 mod fake_network;
 pub mod fake_tool;
 pub mod fuzz;
+pub(crate) mod governing;
 pub mod http1;
 pub mod load;
 mod pieces;
 pub mod process;
 pub mod python;
+pub mod redis_server;
 mod signing;
 pub mod world;
 

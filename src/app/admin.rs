@@ -1,9 +1,10 @@
 //! The operator's side: the admin door, and reloads on whoever's behalf.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::api::{AdminApi, AdminDoor, Edit};
+use crate::api::{AdminApi, AdminDoor, Books, Edit};
 use crate::app::parts::Parts;
 use crate::config::{
     self, EditError, Editor, Loaded, Refused, RegistrySettings, ReloadHandle, ReloadOutcome,
@@ -28,8 +29,10 @@ pub(super) fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Loaded, R
 pub(super) fn start_reloads(parts: &Arc<Parts>, watched: Watched) -> ReloadHandle {
     let metrics = Arc::clone(&parts.metrics);
     let shared = Arc::clone(parts);
+    let governance = Arc::clone(&parts.governance);
     let (reloader, handle) = Reloader::new(
         Arc::clone(&parts.registry),
+        Arc::new(move |policies| governance.desk.replace(policies)),
         (watched.files, watched.digest),
         Arc::new(move |previous: &Snapshot| {
             let _files = shared.files();
@@ -48,7 +51,9 @@ pub(super) fn admin_door(
     parts: &Arc<Parts>,
     readiness: Readiness,
     reloads: Option<ReloadHandle>,
+    books: Books,
 ) -> AdminDoor {
+    let governed = parts.governed(&parts.engine());
     let edits = reloads.clone().map(|reloads| edits(parts, reloads));
     let api = AdminApi::new(
         parts.settings.admin.token.as_ref(),
@@ -57,7 +62,12 @@ pub(super) fn admin_door(
         parts.body_limits(),
         Box::new(move || readiness.check()),
         Box::new(move || Box::pin(reload(reloads.clone()))),
-    );
+        (Arc::clone(&parts.governance), books),
+    )
+    .running(Box::new(move |headers, body| {
+        let governed = Rc::clone(&governed);
+        Box::pin(async move { governed.answer_operator(headers, body).await })
+    }));
     AdminDoor {
         api: match edits {
             Some(edit) => api.editable(edit, parts.settings.upstream.allow_private),

@@ -10,13 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::app::parts::Parts;
-use crate::call::{Engine, Refusal};
+use crate::call::Refusal;
 use crate::lifecycle::DrainWatch;
-use crate::proxy::{Identity, Proxy};
-use crate::server::guard::Guard;
+use crate::proxy::Proxy;
 use crate::server::{Listener, accept_loop};
-use crate::telemetry::Telemetry;
-use crate::upstream::{Dialler, Pool, PoolGauges, PoolSettings};
 
 /// Name look-ups of one worker at once. Each blocks a thread until the resolver gives up, so a dead
 /// resolver must not be answered with hundreds of threads.
@@ -68,8 +65,11 @@ fn serve(
     drain: DrainWatch,
     released: oneshot::Receiver<()>,
 ) -> io::Result<()> {
+    let store = parts.store.clone();
     let runtime = Builder::new_current_thread()
         .enable_all()
+        // What the calls of one turn have written becomes durable together.
+        .on_thread_park(move || store.pause())
         .max_blocking_threads(MAX_LOOKUPS)
         .build_local(LocalOptions::default())?;
     parts.metrics.count_tasks(runtime.metrics());
@@ -97,33 +97,12 @@ fn serve(
 }
 
 fn proxy(parts: &Parts) -> Proxy {
-    let settings = &parts.settings;
-    let dialler = Dialler::new(Arc::clone(&parts.tls), parts.metrics.ssrf_refused())
-        .allow_private(settings.upstream.allow_private);
-    let pool_settings = PoolSettings {
-        connect_timeout: settings.upstream.connect_timeout,
-        idle_timeout: settings.upstream.pool_idle_timeout,
-        ..PoolSettings::default()
-    };
-    let gauges = PoolGauges {
-        idle: parts.metrics.upstream_connections("idle"),
-        active: parts.metrics.upstream_connections("active"),
-    };
+    let engine = parts.engine();
+    let governed = parts.governed(&engine);
     Proxy {
-        engine: Engine {
-            registry: Arc::clone(&parts.registry),
-            pool: Pool::new(Rc::new(dialler), pool_settings, gauges),
-            telemetry: Arc::new(Telemetry::for_worker(
-                Arc::clone(&parts.metrics),
-                &parts.access_log,
-                parts.clock,
-            )),
-            body_limits: parts.body_limits(),
-        },
-        identity: Identity::new(settings.agents.default_id.clone(), &settings.agents.tokens),
-        guard: Guard::of_agents(
-            settings.agents.allowed_origins.clone(),
-            settings.agents.allowed_hosts.clone(),
-        ),
+        engine,
+        identity: parts.identity(),
+        guard: parts.agents_guard(),
+        beside: Some(governed.side_door()),
     }
 }

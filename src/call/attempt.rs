@@ -14,7 +14,7 @@ use crate::call::head::Template;
 use crate::call::refusal::failure_word;
 use crate::call::retry::{self, Next, Policy};
 use crate::call::verdict::Verdict;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::registry::{Tool, Trial};
 use crate::sign::{Signature, Stamp};
 use crate::telemetry::{AttemptOutcome, CallRecord};
@@ -36,6 +36,8 @@ pub(super) struct Attempts<'c> {
     pub(super) body: &'c Captured<Signature>,
     /// The end of all attempts and waits together.
     pub(super) deadline: Option<Instant>,
+    /// What the first attempt is stamped with, where its body states that time too.
+    pub(super) first_stamp: Option<Timestamp>,
 }
 
 impl Attempts<'_> {
@@ -54,7 +56,8 @@ impl Attempts<'_> {
         let mut seen = Seen::NotSent;
         let mut trial = breaker::enter(self.tool, record)?;
         loop {
-            let verdict = self.once(started, record).await;
+            let stamp = self.first_stamp.filter(|_| retries == 0);
+            let verdict = self.once(started, stamp, record).await;
             breaker::ended(self.tool, trial, &verdict, record);
             // What one attempt may have done, a later one that was never sent cannot undo.
             if verdict.seen() == Seen::MaybeSeen {
@@ -110,15 +113,20 @@ impl Attempts<'_> {
     }
 
     // spec: SIG-3
-    async fn once(&self, started: Instant, record: &mut CallRecord) -> Verdict {
+    async fn once(
+        &self,
+        started: Instant,
+        at: Option<Timestamp>,
+        record: &mut CallRecord,
+    ) -> Verdict {
         let own_end = started + self.tool.timeout;
         let deadline = self
             .deadline
             .map_or(own_end, |deadline| deadline.min(own_end));
         let stamp = Stamp {
             tool: &self.tool.name_header,
-            agent: self.template.agent(),
-            at: self.clock.now(),
+            agent: self.template.agent().as_header(),
+            at: at.unwrap_or_else(|| self.clock.now()),
         };
         record.attempt_started(started);
         let (head, span) = (self.template.head(), self.template.next_span());

@@ -4,17 +4,15 @@
 //! span and what signing adds.
 
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, Method};
 
 use crate::call::Refusal;
-use crate::headers::{EndToEnd, TRACEPARENT, X_REQUEST_ID};
+use crate::headers::{EndToEnd, TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 use crate::http1::FieldList;
 use crate::ids::{AgentId, RequestId};
 use crate::registry::Tool;
 use crate::sign::Head;
 use crate::telemetry::TraceContext;
-
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What an agent adds to a tool's URL, as encoded by the agent.
 #[derive(Debug, Default)]
@@ -81,9 +79,9 @@ impl Template {
         self.trace.next_span()
     }
 
-    /// Who calls, for the stamp.
-    pub(super) fn agent(&self) -> &HeaderValue {
-        self.agent.as_header()
+    /// Who calls.
+    pub(super) fn agent(&self) -> &AgentId {
+        &self.agent
     }
 }
 

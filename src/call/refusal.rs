@@ -3,21 +3,27 @@
 //! An agent gets a stable word and a next step; the cause goes to the log. Nothing else in the call
 //! path builds an error answer.
 
-use std::borrow::Cow;
+mod words;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
+use crate::body::CaptureError;
 use crate::headers::X_COUNTERSIGN_ERROR;
 use crate::ids::ToolName;
+use crate::policy::{Blocked, Reason};
 use crate::server::Unreadable;
-use crate::telemetry::{CallOutcome, CallRecord};
+use crate::telemetry::{BLOCKED, CallOutcome, CallRecord, Decided};
 use crate::upstream::{FailureKind, Seen};
 
-/// After which time an overload may be over: bodies and places are held for seconds, not minutes.
-const RETRY_AFTER_OVERLOAD: Duration = Duration::from_secs(1);
+pub(super) use words::{what_failed, what_it_means};
+
+/// After which time an overload may be over: bodies, places and keys are held for seconds, not
+/// minutes.
+const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// Why a call gets an answer of ours instead of an upstream's.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,7 +39,7 @@ pub enum Refusal {
     },
     /// Tokens are required and the request has none that we know.
     Unauthorized,
-    /// The token belongs to another agent than the header names.
+    /// Token, header and body do not name one agent.
     AgentMismatch,
     /// A browser page that is not listed.
     OriginNotAllowed,
@@ -41,6 +47,8 @@ pub enum Refusal {
     HostNotAllowed,
     /// The path is no door of ours.
     NotFound,
+    /// The path is a door of ours, and not for this method.
+    MethodNotAllowed,
     /// No such tool for this agent.
     ToolNotFound(ToolName),
     /// The tool is switched off.
@@ -67,6 +75,16 @@ pub enum Refusal {
         /// Until it may let something through; zero while an attempt is trying.
         retry_after: Duration,
     },
+    /// The agent's policy, or whoever switched it off, forbids the call.
+    Blocked(Blocked),
+    /// Another call of this `Idempotency-Key` is under way.
+    IdempotencyInFlight,
+    /// A call of this `Idempotency-Key` was cut off, and its tool wants no second one.
+    IdempotencyInDoubt,
+    /// This `Idempotency-Key` belongs to another request.
+    IdempotencyMismatch,
+    /// What has to be remembered cannot be.
+    StoreUnavailable,
     /// The last attempt got no answer.
     Upstream {
         /// How it failed.
@@ -110,6 +128,7 @@ impl Refusal {
             Self::OriginNotAllowed => (StatusCode::FORBIDDEN, "origin_not_allowed"),
             Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::ToolNotFound(_) => (StatusCode::NOT_FOUND, "tool_not_found"),
             Self::ToolDisabled(_) => (StatusCode::FORBIDDEN, "tool_disabled"),
             Self::HeadTimeout { .. } | Self::RequestTimeout { .. } => {
@@ -119,6 +138,11 @@ impl Refusal {
             Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::CircuitOpen { .. } => (StatusCode::SERVICE_UNAVAILABLE, "circuit_open"),
+            Self::Blocked(blocked) => by_policy(blocked.reason),
+            Self::IdempotencyInFlight => (StatusCode::CONFLICT, "idempotency_in_flight"),
+            Self::IdempotencyInDoubt => (StatusCode::CONFLICT, "idempotency_in_doubt"),
+            Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::Upstream { kind, .. } => (
                 match kind {
                     FailureKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -130,76 +154,6 @@ impl Refusal {
                 failure_word(*kind),
             ),
         }
-    }
-
-    /// What happened and what to do about it, for whoever reads the agent's output.
-    fn message(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::BadRequest(reason) => reason,
-            Self::HeadTooLarge => {
-                "the head is larger than limits.max_head_bytes or has more than 100 fields: send \
-                 fewer or shorter ones"
-            }
-            Self::HeadTimeout { timeout } => {
-                return format!(
-                    "the head did not arrive within {} ms (limits.head_timeout_ms)",
-                    timeout.as_millis()
-                )
-                .into();
-            }
-            Self::Unauthorized => {
-                "this sidecar requires a token: send `Authorization: Bearer <token>` with one of \
-                 agents.tokens"
-            }
-            Self::AgentMismatch => {
-                "the token belongs to another agent than X-OnceOnly-Agent-Id names: leave the \
-                 header out or send the token's own agent"
-            }
-            Self::OriginNotAllowed => {
-                "web pages may not call tools: list the page's origin in agents.allowed_origins if \
-                 this one may"
-            }
-            Self::HostNotAllowed => {
-                "the Host is neither an address nor a known name: call 127.0.0.1, or list the name \
-                 in agents.allowed_hosts"
-            }
-            Self::NotFound => "there is nothing at this path: tools are called at /tools/{name}",
-            Self::ToolNotFound(_) => {
-                "no tool of this name is registered for this agent: check the name and the \
-                 registry's scope_id"
-            }
-            Self::ToolDisabled(_) => "the tool is switched off: set enabled: true in the registry",
-            Self::RequestTimeout { timeout } => {
-                return format!(
-                    "the body did not arrive within {} ms (limits.body_timeout_ms)",
-                    timeout.as_millis()
-                )
-                .into();
-            }
-            Self::BodyTooLarge { max_bytes } => {
-                return format!(
-                    "the body is larger than {max_bytes} bytes (limits.max_body_bytes)"
-                )
-                .into();
-            }
-            Self::Upstream { kind, seen } => {
-                return format!("{}: {}", what_failed(*kind), what_it_means(*seen)).into();
-            }
-            Self::Overloaded(Overload::BufferedBytes) => {
-                "too many bodies are buffered right now (limits.max_buffered_bytes): try again"
-            }
-            Self::Overloaded(Overload::Concurrency) => {
-                "too many calls of this tool are under way (the tool's max_concurrency): try again"
-            }
-            Self::RateLimited { .. } => {
-                "this tool was called too often (the tool's rate_limit): try again after the time \
-                 in Retry-After"
-            }
-            Self::CircuitOpen { .. } => {
-                "the tool's backend keeps failing and is left alone for a while (the tool's \
-                 circuit_breaker): nothing was sent, try again after the time in Retry-After"
-            }
-        })
     }
 
     /// The answer itself.
@@ -221,6 +175,9 @@ impl Refusal {
         if let Some(wait) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, whole_seconds(wait));
         }
+        if *self == Self::MethodNotAllowed {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
         if *self == Self::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -230,7 +187,10 @@ impl Refusal {
     /// When trying again makes sense, where that is known.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded(_) => Some(RETRY_AFTER_OVERLOAD),
+            Self::Overloaded(_) | Self::IdempotencyInFlight | Self::StoreUnavailable => {
+                Some(RETRY_SOON)
+            }
+            Self::Blocked(blocked) => blocked.retry_after,
             Self::RateLimited { retry_after } | Self::CircuitOpen { retry_after } => {
                 Some(*retry_after)
             }
@@ -240,6 +200,9 @@ impl Refusal {
             | Self::OriginNotAllowed
             | Self::HostNotAllowed
             | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::IdempotencyInDoubt
+            | Self::IdempotencyMismatch
             | Self::ToolNotFound(_)
             | Self::ToolDisabled(_)
             | Self::HeadTooLarge
@@ -253,7 +216,27 @@ impl Refusal {
     /// Ends the account of a call that is refused.
     pub fn report(&self, record: Box<CallRecord>) {
         let (status, code) = self.status_and_code();
-        record.finish(CallOutcome::Refused(status, code));
+        let decided = Decided {
+            status,
+            word: BLOCKED,
+            code: Some(code),
+        };
+        record.finish(if matches!(self, Self::Blocked(_)) {
+            CallOutcome::Decided(decided)
+        } else {
+            CallOutcome::Refused(status, code)
+        });
+    }
+}
+
+impl<E> From<CaptureError<E>> for Refusal {
+    fn from(error: CaptureError<E>) -> Self {
+        match error {
+            CaptureError::TooLarge { max_bytes } => Self::BodyTooLarge { max_bytes },
+            CaptureError::Overloaded => Self::Overloaded(Overload::BufferedBytes),
+            CaptureError::TimedOut { timeout } => Self::RequestTimeout { timeout },
+            CaptureError::Broken(_) => Self::BadRequest("the body ended early or is malformed"),
+        }
     }
 }
 
@@ -267,31 +250,25 @@ impl From<Unreadable> for Refusal {
     }
 }
 
-/// Rounded up, so that nobody comes back too early, and never "at once".
-fn whole_seconds(wait: Duration) -> HeaderValue {
+/// A wait as `Retry-After` says it: rounded up, so that nobody comes back too early, and never "at once".
+pub fn whole_seconds(wait: Duration) -> HeaderValue {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     HeaderValue::from(seconds.max(1))
 }
 
-fn what_failed(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Connect => "the tool's backend could not be reached",
-        FailureKind::Tls => {
-            "no TLS connection to the tool's backend (check its certificate and the tool's tls:)"
-        }
-        FailureKind::Closed => "the tool's backend closed the connection without an answer",
-        FailureKind::InvalidResponse => "the tool's backend answered something that is not HTTP",
-        FailureKind::Timeout => {
-            "the tool's backend did not answer in time (timeout_ms, deadline_ms)"
-        }
-    }
-}
-
-/// The one thing that an agent has to know before it calls again.
-fn what_it_means(seen: Seen) -> &'static str {
-    match seen {
-        Seen::NotSent => "nothing was sent",
-        Seen::MaybeSeen => "the call may have been carried out",
+// spec: ERR-1
+fn by_policy(reason: Reason) -> (StatusCode, &'static str) {
+    match reason {
+        Reason::AgentDisabled => (StatusCode::FORBIDDEN, "agent_disabled"),
+        Reason::ToolNotAllowed => (StatusCode::FORBIDDEN, "policy_tool_not_allowed"),
+        Reason::ToolBlocked => (StatusCode::FORBIDDEN, "policy_tool_blocked"),
+        Reason::ActionsPerHour => (StatusCode::TOO_MANY_REQUESTS, "policy_max_actions_per_hour"),
+        Reason::CallsPerTool => (StatusCode::TOO_MANY_REQUESTS, "policy_max_calls_per_tool"),
+        Reason::SpendPerDay => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "policy_max_spend_usd_per_day",
+        ),
+        Reason::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is calling: proven by a token where tokens are configured, claimed by a header otherwise.
 
-use http::header;
+use http::{HeaderValue, header};
 
 use crate::call::Refusal;
 use crate::config::AgentToken;
@@ -31,8 +31,11 @@ impl Identity {
     }
 
     /// The caller, and whether a token proved it. A token is taken out of the fields.
-    pub(super) fn of(&self, fields: &mut FieldList) -> Result<(AgentId, bool), Refusal> {
-        let claimed = claimed(fields)?;
+    ///
+    /// # Errors
+    /// When the fields make no sense, or there is no token where one is needed.
+    pub fn of(&self, fields: &mut FieldList) -> Result<(AgentId, bool), Refusal> {
+        let claimed = claimed(fields.get_all(&X_ONCEONLY_AGENT_ID))?;
         if self.tokens.is_empty() {
             return Ok((claimed.unwrap_or_else(|| self.default.clone()), false));
         }
@@ -59,9 +62,14 @@ impl Identity {
     }
 }
 
-fn claimed(fields: &FieldList) -> Result<Option<AgentId>, Refusal> {
-    let name = X_ONCEONLY_AGENT_ID;
-    let mut values = fields.get_all(&name);
+/// The agent that a request says it comes from.
+///
+/// # Errors
+/// When it says so more than once, or in a form that no id has.
+pub fn claimed<'v>(
+    said: impl IntoIterator<Item = &'v HeaderValue>,
+) -> Result<Option<AgentId>, Refusal> {
+    let mut values = said.into_iter();
     let first = values.next();
     if values.next().is_some() {
         return Err(Refusal::BadRequest(

@@ -46,6 +46,37 @@ pub fn schemathesis() -> Command {
     )
 }
 
+/// The command line of pytest, in the folder of the published SDK's source distribution, which brings
+/// the SDK's own tests. Both are in a virtualenv of their own.
+///
+/// # Panics
+/// As [`venv`] does, or if the distribution cannot be had.
+pub fn sdk_tests() -> Command {
+    const SDK: &str = "onceonly-sdk==3.0.5";
+    const UNPACKED: &str = "onceonly_sdk-3.0.5";
+    let venv = make_venv(
+        &target_dir().join("sdk-tests-venv"),
+        "requirements-sdk-tests.txt",
+    );
+    let sources = venv.join("sources");
+    if !sources.join(UNPACKED).is_dir() {
+        run(program(&venv, "python")
+            .args(["-m", "pip", "download", "--quiet", "--no-deps"])
+            .args(["--no-binary", ":all:", "--dest"])
+            .arg(&sources)
+            .arg(SDK));
+        let archive = sources.join(format!("{UNPACKED}.tar.gz"));
+        run(Command::new("tar")
+            .arg("-xzf")
+            .arg(archive)
+            .arg("-C")
+            .arg(&sources));
+    }
+    let mut command = program(&venv, "pytest");
+    command.current_dir(sources.join(UNPACKED));
+    command
+}
+
 fn program(venv: &Path, name: &str) -> Command {
     let mut command = Command::new(venv.join("bin").join(name));
     command
@@ -142,7 +173,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// `examples/backend`, served by uvicorn on a port of its own until this is dropped.
+/// A tool backend in Python, served by uvicorn on a port of its own until this is dropped.
 #[derive(Debug)]
 pub struct Backend {
     child: Child,
@@ -150,13 +181,21 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Starts the backend with this secret and returns once it answers.
+    /// Starts `examples/backend` with this secret and returns once it answers.
     ///
     /// # Panics
     /// If it does not start; its own words are on standard error.
     pub fn start(secret: &str) -> Self {
+        Self::serve("examples/backend", "app:app", secret)
+    }
+
+    /// The same with an app of another folder, which answers `GET /health` as well.
+    ///
+    /// # Panics
+    /// If it does not start; its own words are on standard error.
+    pub fn serve(folder: &str, app: &str, secret: &str) -> Self {
         let mut child = python()
-            .args(["tests/python/serve.py", "examples/backend", "app:app"])
+            .args(["tests/python/serve.py", folder, app])
             .env("TOOL_SECRET", secret)
             // Kept open as long as the child is wanted: the child ends when it closes, even if
             // this process dies without dropping anything.

@@ -1,6 +1,8 @@
 //! One worker in memory: the real door, engine and pool between a pipe to the agent and pipes to a
 //! [`FakeTool`]. Nothing touches a socket, so a test may pause time.
 
+mod governed;
+mod harness;
 mod tools;
 
 use std::cell::RefCell;
@@ -16,172 +18,75 @@ use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
 use crate::body::{BodyLimits, BufferedBytes};
-use crate::call::Engine;
+use crate::call::{Engine, Governance, Leashes};
 use crate::clock::{Clock, Timestamp};
-use crate::config::AgentToken;
-use crate::lifecycle::{DrainWatch, Drainer, drain};
+use crate::governed::GovernedDoor;
+use crate::lifecycle::{DrainWatch, Drainer, Work, drain};
 use crate::proxy::{Identity, Proxy};
 use crate::registry::{LoadedFrom, Registry, Snapshot, ToolSpec};
-use crate::secret::Secret;
 use crate::server::guard::Guard;
 use crate::server::{HttpLimits, serve_connection};
 use crate::telemetry::{AccessLog, Metrics, Telemetry};
+use crate::test_support::FakeTool;
 use crate::test_support::client::{Reply, send_over};
-use crate::test_support::{FakeNetwork, FakeTool};
-use crate::upstream::{Connect, Dialler, Pool, PoolGauges, PoolSettings, TlsClients};
+use crate::upstream::{Connect, Pool, PoolGauges, PoolSettings};
 
+pub use governed::PolicyFields;
+pub use harness::Harness;
 pub use tools::SpecFields;
-use tools::{compile, spec};
+use tools::compile;
 
 /// The secret of every tool in a [`World`].
 pub const SECRET: &str = "supersecret";
 /// What the clock of a [`World`] reads at its start: 2024-01-15T12:40:00Z.
 pub const START: Timestamp = Timestamp::from_unix_millis(1_705_322_400_000);
 
-/// Builds a [`World`].
-#[derive(Debug)]
-pub struct Harness {
-    tools: Vec<ToolSpec>,
-    backend: FakeTool,
-    network: Option<FakeNetwork>,
-    body_limits: BodyLimits,
-    tokens: Vec<(String, String)>,
-}
-
-impl Harness {
-    /// A world with one tool, behind which is `backend`.
-    pub fn with_tool(name: &str, backend: FakeTool) -> Self {
-        let buffered = BufferedBytes::new(256 * 1024 * 1024);
-        let timeout = Duration::from_secs(30);
-        Self {
-            tools: vec![spec(name)],
-            backend,
-            network: None,
-            body_limits: BodyLimits {
-                max_bytes: 10 * 1024 * 1024,
-                timeout,
-                buffered,
-            },
-            tokens: Vec::new(),
-        }
-    }
-
-    /// Changes the tool's specification.
-    pub fn spec(mut self, change: impl FnOnce(&mut SpecFields<'_>)) -> Self {
-        change(&mut SpecFields(&mut self.tools[0]));
-        self
-    }
-
-    /// Adds a second tool of the given scope, with a path of its own.
-    pub fn also(mut self, name: &str, scope: &str, path: &str) -> Self {
-        let mut more = spec(name);
-        more.scope_id = Some(scope.to_owned());
-        more.url = format!("http://tool.test{path}");
-        self.tools.push(more);
-        self
-    }
-
-    /// The last tool came through the Tools API.
-    pub fn of_the_api(mut self) -> Self {
-        let last = self.tools.last_mut().expect("there is always a tool");
-        last.source = Some(ToolSpec::SOURCE_API.to_owned());
-        self
-    }
-
-    /// Reaches the tools over this network, so that names are resolved and addresses checked.
-    /// Without one, every origin is the backend.
-    pub fn network(mut self, network: &FakeNetwork) -> Self {
-        self.network = Some(network.clone());
-        self
-    }
-
-    /// The tool's `timeout_ms`.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.tools[0].timeout_ms = i64::try_from(timeout.as_millis()).ok();
-        self
-    }
-
-    /// The tool's `max_retries`.
-    pub fn retries(mut self, retries: i64) -> Self {
-        self.tools[0].max_retries = Some(retries);
-        self
-    }
-
-    /// Limits on bodies: bytes of one, bytes of all.
-    pub fn body_limits(mut self, max_bytes: usize, max_buffered: usize) -> Self {
-        self.body_limits.max_bytes = max_bytes;
-        self.body_limits.buffered = BufferedBytes::new(max_buffered);
-        self
-    }
-
-    /// Requires this token of this agent.
-    pub fn token(mut self, agent: &str, token: &str) -> Self {
-        self.tokens.push((agent.to_owned(), token.to_owned()));
-        self
-    }
-
-    /// Puts the world together inside the current local runtime.
-    ///
-    /// # Panics
-    /// When the tool's specification is not valid.
-    pub fn start(self) -> World {
-        let metrics = Arc::new(Metrics::new(self.body_limits.buffered.clone()));
-        let connector: Rc<dyn Connect> = match self.network {
-            None => Rc::new(self.backend.clone()),
-            Some(network) => {
-                let tls = TlsClients::new(None).expect("the platform's or the built-in roots");
-                Rc::new(Dialler::on(network, Arc::new(tls), metrics.ssrf_refused()))
-            }
-        };
-        let snapshot = compile(&self.tools, None);
-        let engine = engine(snapshot, metrics, connector, self.body_limits.clone());
-        let tokens: Vec<_> = self
-            .tokens
-            .iter()
-            .map(|(agent, token)| AgentToken {
-                agent: agent.parse().expect("a valid agent"),
-                token: Secret::new(token.as_str()),
-            })
-            .collect();
-        let identity = Identity::new("agent".parse().expect("a valid agent"), &tokens);
-        let (drainer, watch) = drain();
-        World {
-            proxy: Rc::new(Proxy {
-                engine,
-                identity,
-                guard: Guard::default(),
-            }),
-            tools: RefCell::new(self.tools),
-            backend: self.backend,
-            buffered: self.body_limits.buffered,
-            started: Instant::now(),
-            drainer,
-            watch,
-        }
-    }
-}
-
 fn engine(
     snapshot: Snapshot,
     metrics: Arc<Metrics>,
     connector: Rc<dyn Connect>,
     body_limits: BodyLimits,
-) -> Engine {
+    governance: Arc<Governance>,
+) -> Rc<Engine> {
     let loaded_from = LoadedFrom {
         source: None,
         loaded_at: START,
         last_errors: Vec::new(),
     };
-    Engine {
+    Rc::new(Engine {
         registry: Arc::new(Registry::new(snapshot, loaded_from)),
         pool: pool(connector, &metrics),
+        leashes: leashes(&governance),
+        governance,
+        work: Work::new(),
         telemetry: Arc::new(Telemetry::for_worker(
             metrics,
             &AccessLog::off(),
             Clock::anchored_at(START),
         )),
         body_limits,
-    }
+    })
+}
+
+fn leashes(governance: &Arc<Governance>) -> Rc<Leashes> {
+    let leashes = Leashes::new();
+    tokio::task::spawn_local(Rc::clone(&leashes).follow(Arc::clone(governance)));
+    leashes
+}
+
+/// What a worker's agents come to.
+fn door(engine: Rc<Engine>, identity: Identity) -> Rc<Proxy> {
+    let governed = Rc::new(GovernedDoor {
+        engine: Rc::clone(&engine),
+        identity: identity.clone(),
+        guard: Guard::default(),
+    });
+    Rc::new(Proxy {
+        engine,
+        identity,
+        guard: Guard::default(),
+        beside: Some(governed.side_door()),
+    })
 }
 
 fn pool(connector: Rc<dyn Connect>, metrics: &Metrics) -> Pool {
@@ -196,6 +101,7 @@ fn pool(connector: Rc<dyn Connect>, metrics: &Metrics) -> Pool {
 pub struct World {
     proxy: Rc<Proxy>,
     tools: RefCell<Vec<ToolSpec>>,
+    policies: governed::Written,
     /// The tool behind it.
     pub backend: FakeTool,
     buffered: BufferedBytes,
@@ -214,20 +120,23 @@ impl World {
             &AccessLog::off(),
             Clock::anchored_at(START),
         );
-        let engine = Engine {
+        let engine = Rc::new(Engine {
+            governance: Arc::clone(&first.governance),
+            leashes: leashes(&first.governance),
+            work: first.work.clone(),
             registry: Arc::clone(&first.registry),
             pool: pool(Rc::new(self.backend.clone()), &telemetry.metrics),
             telemetry: Arc::new(telemetry),
             body_limits: first.body_limits.clone(),
-        };
+        });
         let (drainer, watch) = drain();
         Self {
-            proxy: Rc::new(Proxy {
+            proxy: door(
                 engine,
-                identity: Identity::new("agent".parse().expect("a valid agent"), &[]),
-                guard: Guard::default(),
-            }),
+                Identity::new("agent".parse().expect("a valid agent"), &[]),
+            ),
             tools: self.tools.clone(),
+            policies: self.policies.clone(),
             backend: self.backend.clone(),
             buffered: self.buffered.clone(),
             started: self.started,
@@ -324,7 +233,7 @@ impl World {
             registry,
             telemetry,
             ..
-        } = &self.proxy.engine;
+        } = &*self.proxy.engine;
         let snapshot = registry.current();
         telemetry.metrics.circuit_states(snapshot.circuit_states());
         telemetry.metrics.render()
@@ -343,6 +252,9 @@ impl World {
     /// Starts the drain and waits for its end.
     pub async fn drain(self, timeout: Duration) -> bool {
         drop(self.watch);
-        self.drainer.drain(timeout).await
+        let until = Instant::now() + timeout;
+        let work = self.proxy.engine.work.clone();
+        let connections = self.drainer.drain(timeout).await;
+        connections && tokio::time::timeout_at(until, work.ended()).await.is_ok()
     }
 }

@@ -1,7 +1,10 @@
 //! Clients: as many calls as possible, calls at a fixed rate, or a connection for every call.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -16,7 +19,20 @@ use crate::test_support::load::wire::{Messages, status};
 pub struct Request {
     bytes: Vec<u8>,
     body_start: usize,
+    numbers: Option<Numbers>,
 }
+
+/// What makes every call of a request another one.
+#[derive(Clone)]
+struct Numbers {
+    /// Where in the bytes the number stands.
+    place: usize,
+    /// The next one, for all who share the request.
+    next: Rc<Cell<u64>>,
+}
+
+/// How many digits a number has in a body.
+const DIGITS: usize = 16;
 
 impl Request {
     /// `POST path` with a usual head and a body of `size` bytes.
@@ -28,14 +44,56 @@ impl Request {
         .into_bytes();
         let body_start = bytes.len();
         bytes.extend((0..size).map(letter));
-        Self { bytes, body_start }
+        Self {
+            bytes,
+            body_start,
+            numbers: None,
+        }
     }
 
     /// `GET path`.
     pub fn get(path: &str) -> Self {
         let bytes = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").into_bytes();
         let body_start = bytes.len();
-        Self { bytes, body_start }
+        Self {
+            bytes,
+            body_start,
+            numbers: None,
+        }
+    }
+
+    /// A governed call of `tool` with arguments of `size` bytes, which are at least 48. No two calls
+    /// have the same arguments, whoever makes them, as long as they share this value or clones of it.
+    pub fn governed(tool: &str, size: usize) -> Self {
+        let before =
+            format!("{{\"agent_id\":\"bench\",\"tool\":\"{tool}\",\"args\":{{\"number\":\"");
+        let around = "{'number':'','text':''}".len() + DIGITS;
+        let text: String = (0..size.saturating_sub(around))
+            .map(|at| char::from(letter(at)))
+            .collect();
+        let number = "0".repeat(DIGITS);
+        let body = format!("{before}{number}\",\"text\":\"{text}\"}}}}");
+        let mut request = Self::new("/v1/ai/run", body.len());
+        request.bytes.truncate(request.body_start);
+        request.numbers = Some(Numbers {
+            place: request.body_start + before.len(),
+            next: Rc::default(),
+        });
+        request.bytes.extend_from_slice(body.as_bytes());
+        request
+    }
+
+    /// The same call every time.
+    pub fn repeated(self) -> Self {
+        Self {
+            numbers: None,
+            ..self
+        }
+    }
+
+    /// Bytes of the body.
+    pub fn body_size(&self) -> usize {
+        self.bytes.len() - self.body_start
     }
 
     /// Asks for the connection to be closed after the answer.
@@ -62,7 +120,21 @@ impl Request {
         let place = self.body_start - 2;
         self.bytes.splice(place..place, line.bytes());
         self.body_start += line.len();
+        if let Some(numbers) = &mut self.numbers {
+            numbers.place += line.len();
+        }
         self
+    }
+
+    /// The bytes of the next call.
+    fn next(&self) -> Cow<'_, [u8]> {
+        let Some(Numbers { place, next }) = &self.numbers else {
+            return Cow::Borrowed(&self.bytes);
+        };
+        let number = next.replace(next.get() + 1);
+        let mut bytes = self.bytes.clone();
+        bytes[*place..place + DIGITS].copy_from_slice(format!("{number:0DIGITS$}").as_bytes());
+        Cow::Owned(bytes)
     }
 }
 
@@ -154,7 +226,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Client<I> {
     }
 
     async fn exchange(&mut self, request: &Request) -> io::Result<(u16, &[u8])> {
-        self.0.io().write_all(&request.bytes).await?;
+        self.0.io().write_all(&request.next()).await?;
         let answer = self.0.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let status = status(answer.head).ok_or(io::ErrorKind::InvalidData)?;
         Ok((status, answer.body))

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::registry::{
-    AuthSpec, CircuitBreakerSpec, RateLimitSpec, Snapshot, SnapshotBuilder, Tool, ToolSpec,
+    AuthSpec, CircuitBreakerSpec, OnceSpec, RateLimitSpec, Snapshot, SnapshotBuilder, Tool,
+    ToolSpec,
 };
 use crate::secret::Secret;
 use crate::test_support::world::SECRET;
@@ -79,6 +80,21 @@ impl SpecFields<'_> {
             failure_ratio: Some(ratio),
             min_calls: Some(min_calls),
             open_ms: i64::try_from(open.as_millis()).ok(),
+        });
+        self
+    }
+
+    /// `once: off`.
+    pub fn once_off(&mut self) -> &mut Self {
+        self.0.once = Some(OnceSpec::Off);
+        self
+    }
+
+    /// `once`; `in_doubt` is one of its words.
+    pub fn once(&mut self, ttl: Duration, in_doubt: &str) -> &mut Self {
+        self.0.once = Some(OnceSpec::Kept {
+            ttl_ms: i64::try_from(ttl.as_millis()).ok(),
+            in_doubt: Some(in_doubt.to_owned()),
         });
         self
     }
