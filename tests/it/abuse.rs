@@ -39,7 +39,7 @@ fn registry(dir: &TempDir, upstream: SocketAddr, tools: &[&str], fields: &[&str]
 
 /// Lets this process, and what it starts from now on, have thousands of files open. One number for
 /// all tests, since they share the process.
-fn allow_many_open_files() {
+pub fn allow_many_open_files() {
     let pid = std::process::id().to_string();
     let (code, _, said) = run(Command::new("prlimit").args(["--pid", &pid, "--nofile=8192:"]));
     assert_eq!(code, 0, "this test needs thousands of open files: {said}");

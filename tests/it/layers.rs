@@ -9,14 +9,15 @@ use crate::support::rust_files;
 /// Rows from the bottom up. Modules of one row do not look at each other.
 const ROWS: &[&[&str]] = &[
     &[
-        "alarm", "ids", "secret", "clock", "body", "headers", "http1", "scratch", "turn",
+        "alarm", "ids", "rule", "secret", "clock", "body", "headers", "http1", "scratch", "turn",
     ],
-    &["sign", "telemetry", "lifecycle"],
-    &["registry"],
+    &["sign", "telemetry", "lifecycle", "store"],
+    &["registry", "policy", "once", "audit"],
     &["server", "upstream"],
     &["call"],
     &["config"],
     &["proxy", "api"],
+    &["governed"],
     &["app"],
     &["cli"],
 ];

@@ -3,13 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test states its expectations")]
 
 mod abuse;
+mod audit;
 mod browser;
 mod cancel;
 mod citations;
 mod cli;
 mod cli_tools;
 mod clients;
+mod examples;
+mod fleet;
 mod fuzz;
+mod governed;
 mod headers;
 mod layers;
 mod lifecycle;
@@ -20,6 +24,7 @@ mod raw;
 mod readme;
 mod reload;
 mod retries;
+mod sdk_tour;
 mod signatures;
 mod soak;
 mod ssrf;

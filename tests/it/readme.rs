@@ -26,7 +26,11 @@ fn registry(tool: &str) -> (TempDir, PathBuf) {
 
 /// Runs the page's call against a sidecar.
 fn call(sidecar: &Sidecar) -> String {
-    let command = code_block(README, "sh test=call");
+    curl(sidecar, "sh test=call")
+}
+
+fn curl(sidecar: &Sidecar, info: &str) -> String {
+    let command = code_block(README, info);
     assert!(command.contains("http://127.0.0.1:8787"));
     let command = command.replace("127.0.0.1:8787", &sidecar.agents.to_string());
     let mut shell = Command::new("bash");
@@ -54,6 +58,21 @@ fn the_call_reaches_the_example_backend_and_verifies() {
     let answer: serde_json::Value = serde_json::from_str(&call(&sidecar)).unwrap();
     assert_eq!(answer["status"], "sent");
     assert_eq!(answer["verified"]["agent"], "support_bot");
+}
+
+// spec: GOV-1 GOV-3 ONCE-1
+#[test]
+fn the_governed_call_is_made_once() {
+    let backend = Backend::start("supersecret");
+    let (_dir, path) = registry(&format!("http://{}", backend.address()));
+    let sidecar = Sidecar::start(BINARY, &path);
+    let [first, again] = [0, 1].map(|_| curl(&sidecar, "sh test=governed"));
+    let [first, again]: [serde_json::Value; 2] =
+        [first, again].map(|answer| serde_json::from_str(&answer).unwrap());
+    assert_eq!(first["decision"], "executed");
+    assert_eq!(first["result"]["verified"]["tool"], "send_email");
+    assert_eq!(again["decision"], "dedup");
+    assert_eq!(again["result"], first["result"]);
 }
 
 #[test]

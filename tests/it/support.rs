@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use countersign::test_support::{Reply, client};
+use http::Request;
+use http_body_util::Full;
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 
 /// The binary that was built with these tests.
@@ -30,6 +33,38 @@ pub fn post(address: SocketAddr, path: &str, body: &'static str) -> Reply {
 /// `GET`.
 pub fn get(address: SocketAddr, path: &str) -> Reply {
     block_on(client::get(address, path))
+}
+
+/// Asks the admin listener with an operator's token. A body that is null is not sent.
+pub fn ask(admin: SocketAddr, token: &str, method: &str, path: &str, body: &Value) -> Reply {
+    try_ask(admin, token, method, path, body).expect("a sidecar that lives answers")
+}
+
+/// The same for a sidecar that may go away: `None` without a whole answer.
+pub fn try_ask(
+    admin: SocketAddr,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Option<Reply> {
+    let bytes = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .body(Full::from(bytes))
+        .unwrap();
+    let reply = block_on(async {
+        let stream = TcpStream::connect(admin).await.ok()?;
+        client::send_over(stream, request).await.ok()
+    })?;
+    reply.body.is_some().then_some(reply)
 }
 
 /// The value of one series in an exposition; 0 where there is none yet.

@@ -17,16 +17,12 @@ mod writers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use countersign::test_support::client::send_over;
 use countersign::test_support::process::{Sidecar, eventually};
 use countersign::test_support::{FakeTool, Reply, sign_body};
-use http::Request;
-use http_body_util::Full;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use crate::support::{BINARY, block_on, get, metric, post};
+use crate::support::{self, BINARY, get, metric, post};
 
 /// The operator's token.
 const TOKEN: &str = "an-operators-token";
@@ -152,27 +148,10 @@ impl Desk {
 
 /// Asks the API with the operator's token.
 fn ask(admin: SocketAddr, method: &str, path: &str, body: &Value) -> Reply {
-    try_ask(admin, method, path, body).expect("a sidecar that lives answers")
+    support::ask(admin, TOKEN, method, path, body)
 }
 
-/// The same for a sidecar that may go away: `None` without a whole answer. A body that is null is
-/// not sent.
+/// The same for a sidecar that may go away: `None` without a whole answer.
 fn try_ask(admin: SocketAddr, method: &str, path: &str, body: &Value) -> Option<Reply> {
-    let bytes = if body.is_null() {
-        Vec::new()
-    } else {
-        body.to_string().into_bytes()
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .header("content-type", "application/json")
-        .body(Full::from(bytes))
-        .unwrap();
-    let reply = block_on(async {
-        let stream = TcpStream::connect(admin).await.ok()?;
-        send_over(stream, request).await.ok()
-    })?;
-    reply.body.is_some().then_some(reply)
+    support::try_ask(admin, TOKEN, method, path, body)
 }

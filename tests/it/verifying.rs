@@ -45,6 +45,15 @@ fn the_guides_node_accepts_and_refuses_what_it_should() {
         .arg(VECTORS));
 }
 
+#[test]
+fn the_guides_way_to_act_once_acts_once() {
+    let (folder, file) = saved("python test=once", "once.py");
+    run(python()
+        .args(["-W", "error", "tests/python/check_once.py"])
+        .arg(file)
+        .arg(folder.path().join("answers.db")));
+}
+
 // spec: SIG-5
 #[test]
 #[ignore = "needs openssl"]

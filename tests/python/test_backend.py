@@ -100,7 +100,7 @@ class Backend(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(detail["verified"]["body_sha256"], expected)
 
     async def test_an_unsigned_call_reaches_no_tool(self) -> None:
-        for tool in ("send-email", "fail-test", "create-ticket"):
+        for tool in ("send-email", "fail-test", "create-ticket", "charge"):
             response = await self.client.post(f"/tools/{tool}", json={})
             detail = {"detail": "signature or timestamp header is missing"}
             self.assertEqual((response.status_code, response.json()), (401, detail))
@@ -124,6 +124,16 @@ class Backend(unittest.IsolatedAsyncioTestCase):
         unkeyed = b'{"args":{"title":"third"}}'
         bodies = (by_key % 1, by_lease % 1, unkeyed, unkeyed)
         self.assertEqual(len({await ticket(body) for body in bodies}), 4)
+
+    async def test_a_charge_whose_answer_was_lost_is_not_made_again(self) -> None:
+        # The key of a ticket above, which is no key of a charge.
+        body = b'{"args":{"amount":7,"lose_answer":true},"lease_id":"lease_1"}'
+        self.assertEqual((await self.call("charge", body)).status_code, 500)
+        again = [(await self.call("charge", body)).json() for _ in range(2)]
+        made = {"id": "charge-1", "amount": 7}
+        self.assertEqual(again, [{"status": "charged", "charge": made, "replayed": True}] * 2)
+        other = (await self.call("charge", body.replace(b"lease_1", b"lease_2"))).status_code
+        self.assertEqual(other, 500)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ def registry_text(upstream: int, dead: int) -> str:
             f"    max_retries: {tool.max_retries}",
             f"    deadline_ms: {tool.deadline_ms}",
             f"    idempotent: {str(tool.idempotent).lower()}",
+            # What is remembered is kept for a day, which would look like a leak.
+            "    once: off",
         ]
     return "\n".join(lines) + "\n"
 
