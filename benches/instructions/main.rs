@@ -32,8 +32,31 @@ const MANY: usize = 1_200;
 /// by a tenth of that: hash seeds, ids, and how reads and wake-ups fall together.
 const TOLERANCE: f64 = 5.0;
 
-/// What is called: a name, and bytes of the body.
-const WORKLOADS: [(&str, usize); 2] = [("256 bytes", 256), ("16 KiB", 16 * 1024)];
+/// What is called, and its name.
+const WORKLOADS: [(&str, Work); 3] = [
+    ("256 bytes", Work::Transparent(256)),
+    ("16 KiB", Work::Transparent(16 * 1024)),
+    ("governed", Work::Governed(256)),
+];
+
+/// A kind of call.
+#[derive(Clone, Copy)]
+enum Work {
+    /// With a body of so many bytes.
+    Transparent(usize),
+    /// With arguments of so many bytes, and none like the other. The store is in memory: what a disk makes a
+    /// thread do is not the same twice.
+    Governed(usize),
+}
+
+impl Work {
+    fn request(self) -> Request {
+        match self {
+            Self::Transparent(size) => Request::new("/tools/bench", size),
+            Self::Governed(size) => Request::governed("bench", size),
+        }
+    }
+}
 
 /// Counts instructions per call and compares them with what was recorded.
 ///
@@ -72,9 +95,10 @@ fn measure_all() -> io::Result<Counts> {
     }
     let binary = build_shipped(env!("CARGO_BIN_EXE_countersign"))?;
     let scratch = Scratch::new()?;
-    let measure = |(name, size): (&str, usize)| {
-        let few = run_local(scratch.count(&binary, size, FEW))?;
-        let many = run_local(scratch.count(&binary, size, MANY))?;
+    let measure = |(name, work): (&str, Work)| {
+        let folder = |calls| scratch.0.join(format!("{name}-{calls}"));
+        let few = run_local(scratch.count(&binary, work, FEW, &folder(FEW)))?;
+        let many = run_local(scratch.count(&binary, work, MANY, &folder(MANY)))?;
         // Threads start in the same order every time. The worker is the one that calls keep busy.
         let more = few
             .iter()
@@ -98,15 +122,20 @@ impl Scratch {
     }
 
     /// Instructions of each thread in the life of a sidecar that serves `calls` calls.
-    async fn count(&self, binary: &Path, size: usize, calls: usize) -> io::Result<Vec<u64>> {
+    async fn count(
+        &self,
+        binary: &Path,
+        work: Work,
+        calls: usize,
+        profiles: &Path,
+    ) -> io::Result<Vec<u64>> {
         let tool = std::net::TcpListener::bind("127.0.0.1:0")?;
         tool.set_nonblocking(true)?;
         let registry = self.registry(tool.local_addr()?)?;
         tokio::task::spawn_local(serve(tool));
 
         let listen = free_address()?;
-        let profiles = self.0.join(format!("{size}-{calls}"));
-        fs::create_dir(&profiles)?;
+        fs::create_dir(profiles)?;
         let mut command = Command::new("valgrind");
         command.args(["--tool=callgrind", "--separate-threads=yes"]);
         let profile = profiles.join("thread").display().to_string();
@@ -114,10 +143,10 @@ impl Scratch {
         command.arg(binary).args(["serve", "--workers", "1"]);
         command.args(["--admin-listen", "127.0.0.1:0"]);
         command.args(["--listen", &listen.to_string(), "--registry"]);
-        command.arg(registry);
+        command.arg(registry).env("COUNTERSIGN_STORE", "memory");
         let mut program = Program::start(command, listen, &self.0.join("log"))?;
 
-        let request = Request::new("/tools/bench", size);
+        let request = work.request();
         let mut client = Client::connect(listen).await?;
         for _ in 0..calls {
             let answer = client.call(&request).await?;
@@ -127,7 +156,7 @@ impl Scratch {
         }
         drop(client);
         program.end()?;
-        totals(&profiles)
+        totals(profiles)
     }
 
     fn registry(&self, tool: SocketAddr) -> io::Result<PathBuf> {

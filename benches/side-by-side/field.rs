@@ -1,7 +1,7 @@
 //! The subjects of one body size, all running, and what is done with them in turns. How each thing
 //! is measured is left to `measure`.
 
-mod measure;
+pub mod measure;
 
 use std::fs;
 use std::io;

@@ -90,9 +90,8 @@ impl Figures {
     }
 
     fn median(&self, size: usize, subject: usize, figure: Figure) -> Option<f64> {
-        let mut rounds = self.rounds.get(&(size, subject, figure))?.clone();
-        rounds.sort_by(f64::total_cmp);
-        Some(rounds[rounds.len() / 2])
+        let rounds = self.rounds.get(&(size, subject, figure))?;
+        Some(median(rounds.clone()))
     }
 
     /// Medians of some figures, and how the first subject's first figure compares. Subjects without
@@ -139,6 +138,12 @@ impl Figures {
         });
         figures.collect()
     }
+}
+
+/// The value in the middle; `NaN` of none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn nothing() -> String {

@@ -13,6 +13,7 @@
 
 mod field;
 mod figures;
+mod governed;
 mod machine;
 mod options;
 mod raw;
@@ -83,6 +84,10 @@ async fn lead(options: &Options) -> io::Result<bool> {
     use field::Measurement::{Connections, Latency, Load, Memory};
 
     let scratch = Scratch::new()?;
+    if options.only_governed {
+        govern(&scratch, options).await?;
+        return Ok(true);
+    }
     let contenders = contenders(options);
     let mut report = Report::new(&contenders);
     println!("{report}");
@@ -105,6 +110,7 @@ async fn lead(options: &Options) -> io::Result<bool> {
             println!("{}", report.figures.table(size, &Figure::ONCE));
         }
     }
+    govern(&scratch, options).await?;
     println!("\n## Reloads\n");
     let upstream = start_upstream(&scratch.0)?;
     let countersign = Path::new(env!("CARGO_BIN_EXE_countersign"));
@@ -114,6 +120,20 @@ async fn lead(options: &Options) -> io::Result<bool> {
         fs::write(path, report.to_json().to_string() + "\n")?;
     }
     Ok(report.is_ours_right())
+}
+
+async fn govern(scratch: &Scratch, options: &Options) -> io::Result<()> {
+    let own = Path::new(env!("CARGO_BIN_EXE_countersign"));
+    for build in [Some(own), options.against.as_deref()]
+        .into_iter()
+        .flatten()
+    {
+        println!("\n## Governed calls: {}\n", build.display());
+        let upstream = start_upstream(&scratch.0)?;
+        let governed = governed::measure(build, upstream.address, &scratch.0, options).await?;
+        println!("{governed}");
+    }
+    Ok(())
 }
 
 /// Who takes part; those who cannot are in it with what they lack.

@@ -37,6 +37,12 @@ pub struct Options {
     /// Tools of the registry that is read again and again.
     #[arg(long, default_value_t = 100_000)]
     pub reload_tools: usize,
+    /// Where the store of governed calls is kept; by default where cargo keeps temporary files.
+    #[arg(long)]
+    pub store_folder: Option<PathBuf>,
+    /// Only the governed calls.
+    #[arg(long)]
+    pub only_governed: bool,
     /// Another build of this project to measure beside this one.
     #[arg(long)]
     pub against: Option<PathBuf>,

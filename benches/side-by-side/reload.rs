@@ -17,7 +17,7 @@ use countersign::test_support::load::{
     self, Calls, Client, Program, Request, SECRET, free_address,
 };
 
-use crate::figures::markdown;
+use crate::figures::{markdown, median};
 use crate::options::Options;
 
 /// Clients that share the calls.
@@ -167,9 +167,4 @@ fn table(tools: usize, rounds: Vec<(Calls, Calls, usize)>) -> String {
         markdown(&rows),
         ratio[1] / ratio[0]
     )
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

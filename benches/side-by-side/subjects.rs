@@ -16,7 +16,7 @@ use crate::machine::version;
 use files::Files;
 
 /// The core that the program under test has to itself.
-const CORE: usize = 0;
+pub const CORE: usize = 0;
 
 /// Whom to start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -112,7 +112,10 @@ impl Field<'_> {
 }
 
 /// Calls that can be counted, because all of them were answered.
-fn none_failed(calls: Calls) -> io::Result<Calls> {
+///
+/// # Errors
+/// When they were not.
+pub fn none_failed(calls: Calls) -> io::Result<Calls> {
     match (calls.failed, calls.latencies.len()) {
         (0, 1..) => Ok(calls),
         (failed, all) => {
@@ -123,6 +126,6 @@ fn none_failed(calls: Calls) -> io::Result<Calls> {
 }
 
 /// CPU time that a program has taken since it had taken `before` nanoseconds.
-fn micros_since(before: u64, program: &Program) -> f64 {
+pub fn micros_since(before: u64, program: &Program) -> f64 {
     program.cpu_ns().saturating_sub(before) as f64 / 1e3
 }
