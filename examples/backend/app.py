@@ -1,4 +1,4 @@
-"""A tool backend that acts on signed calls only: three tools behind one check.
+"""A tool backend that acts on signed calls only: four tools behind one check.
 
 Run it with `uvicorn app:app --port 8000`; `TOOL_SECRET` must equal the secret in the registry.
 The tools do nothing to the outside world, so that the example can be run anywhere.
@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ TOOL_SECRET = os.environ.get("TOOL_SECRET", "supersecret")
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
 # Old answers are forgotten first. A real tool keeps them in its database, beside what they created.
-MAX_REMEMBERED_TICKETS = 10_000
+MAX_REMEMBERED = 10_000
 
 app = FastAPI(title="Example tool backend")
 
@@ -116,27 +117,36 @@ async def fail_test(call: SignedCall) -> None:
     raise HTTPException(500, "this tool fails on purpose")
 
 
-tickets: OrderedDict[str, dict[str, Any]] = OrderedDict()
+remembered: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+
+
+def once(tool: str, call: Call, act: Callable[[dict[str, Any]], Any]) -> tuple[Any, bool]:
+    """What `act` made of the call's arguments, now or at the first call with its key, and which.
+
+    The key is read from the body, the one part of a call that the signature covers. A sidecar that
+    makes the call itself puts the same `lease_id` into every repetition of it.
+    """
+    key = text_or_none(call.args, "idempotency_key") or text_or_none(call.payload, "lease_id")
+    # Looking and storing are one step only because nothing here awaits. With several worker
+    # processes it takes a unique key in a shared database.
+    if key and (tool, key) in remembered:
+        return remembered[tool, key], False
+    made = act(call.args)
+    if key:
+        remembered[tool, key] = made
+        if len(remembered) > MAX_REMEMBERED:
+            remembered.popitem(last=False)
+    return made, True
+
+
 ticket_numbers = itertools.count(1)
 
 
 @app.post("/tools/create-ticket")
 async def create_ticket(call: SignedCall) -> Response:
-    """Creates one ticket per key and answers a repeat with the first one's result.
-
-    The key is read from the body, the one part of a call that the signature covers.
-    """
-    key = text_or_none(call.args, "idempotency_key") or text_or_none(call.payload, "lease_id")
-    # Looking and storing are one step only because nothing here awaits. With several worker
-    # processes it takes a unique key in a shared database.
-    if key and key in tickets:
-        return answer(tickets[key])
-    created = {"status": "created", "ticket": new_ticket(call.args)}
-    if key:
-        tickets[key] = created
-        if len(tickets) > MAX_REMEMBERED_TICKETS:
-            tickets.popitem(last=False)
-    return answer(created)
+    """Creates one ticket per key and answers a repeat with the first one's result."""
+    ticket, _ = once("create-ticket", call, new_ticket)
+    return answer({"status": "created", "ticket": ticket})
 
 
 def new_ticket(args: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +156,28 @@ def new_ticket(args: dict[str, Any]) -> dict[str, Any]:
         "title": text_or_none(args, "title"),
         "priority": text_or_none(args, "priority") or "normal",
     }
+
+
+charge_numbers = itertools.count(1)
+
+
+@app.post("/tools/charge")
+async def charge(call: SignedCall) -> Response:
+    """Charges once per key, and says `replayed` when it had done so before.
+
+    With `args.lose_answer` the card is charged and the caller is not told, as when a connection
+    breaks at the wrong moment. A repetition with the same key gets the answer.
+    """
+    made, is_new = once("charge", call, new_charge)
+    if is_new and call.args.get("lose_answer") is True:
+        raise HTTPException(500, "this answer was lost on purpose")
+    return answer({"status": "charged", "charge": made, "replayed": not is_new})
+
+
+def new_charge(args: dict[str, Any]) -> dict[str, Any]:
+    """The side effect that must not happen twice, and costs money when it does."""
+    amount = args.get("amount")
+    return {"id": f"charge-{next(charge_numbers)}", "amount": amount}
 
 
 @app.get("/health")
