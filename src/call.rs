@@ -7,6 +7,7 @@
 
 mod attempt;
 mod breaker;
+mod code;
 mod collect;
 mod envelope;
 mod governance;
@@ -46,6 +47,7 @@ use leash::{Cut, Leash};
 use limits::{admit, place};
 use relay::Stream;
 
+pub use code::Code;
 pub use governance::{Governance, OnStoreError};
 pub use governed::{Governed, GovernedCall, KeyHash, Ruling};
 pub use head::Addition;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::api::{Failure, RunRequest};
 use crate::body::{Absorb, Captured, Reservation};
 use crate::call::{
-    AnswerBody, Engine, Governed, GovernedCall, KeyHash, Refusal, Ruling, whole_seconds,
+    AnswerBody, Code, Engine, Governed, GovernedCall, KeyHash, Refusal, Ruling, whole_seconds,
 };
 use crate::headers::{
     self, TRACEPARENT, TRACESTATE, X_COUNTERSIGN_ATTEMPTS, X_COUNTERSIGN_ERROR,
@@ -237,8 +237,8 @@ fn refuse(unfit: Unfit, record: Box<CallRecord>) -> Response<Full<Bytes>> {
     let mut response = failure.into_response();
     let status = response.status();
     let code = match status {
-        StatusCode::UNPROCESSABLE_ENTITY => "invalid_request",
-        _ => "bad_request",
+        StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidRequest.word(),
+        _ => Code::BadRequest.word(),
     };
     record.finish(CallOutcome::Refused(status, code));
     let told = HeaderValue::from_static(code);

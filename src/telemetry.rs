@@ -10,12 +10,13 @@ mod outcome;
 mod record;
 mod rfc3339;
 mod trace;
+mod words;
 
-pub use access_log::{AccessLog, LogFormat};
+pub use access_log::{AccessLog, Entry, LogFormat, Tried};
 pub use metrics::{Metrics, RegistryReload, StoreState, ToolMetrics};
-pub use outcome::{
-    AttemptOutcome, BLOCKED, CallOutcome, CircuitVerdict, DEDUP, Decided, Door, FAILED,
-};
+pub use outcome::{AttemptOutcome, BLOCKED, CallOutcome, DEDUP, Decided, Door, FAILED};
 pub use record::{CallRecord, Telemetry};
 pub use rfc3339::Rfc3339;
 pub use trace::TraceContext;
+pub(crate) use words::words;
+pub use words::{CircuitVerdict, Ending, Limit, NoRetry, Unanswered};

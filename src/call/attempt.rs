@@ -17,8 +17,8 @@ use crate::call::verdict::Verdict;
 use crate::clock::{Clock, Timestamp};
 use crate::registry::{Tool, Trial};
 use crate::sign::{Signature, Stamp};
-use crate::telemetry::{AttemptOutcome, CallRecord};
-use crate::upstream::{Pool, Seen, UpstreamBody};
+use crate::telemetry::{AttemptOutcome, CallRecord, Limit, NoRetry, Unanswered};
+use crate::upstream::{FailureKind, Pool, Seen, UpstreamBody};
 
 /// An answer that is going to the agent.
 pub(super) struct Answer {
@@ -65,13 +65,16 @@ impl Attempts<'_> {
             }
             let (wait, reason) = match self.next(policy, &verdict, retries) {
                 Next::Retry { wait, reason } => (wait, reason),
-                Next::Stop => return self.hand_over(verdict, seen),
+                Next::Stop(why) => {
+                    why.into_iter().for_each(|why| record.no_retry(why));
+                    return self.hand_over(verdict, seen);
+                }
             };
             if !breaker::allows_retry(self.tool, wait, record) {
                 return self.hand_over(verdict, seen);
             }
             if !self.tool.budget().withdraw() {
-                record.budget_exhausted();
+                record.no_retry(NoRetry::Budget);
                 return self.hand_over(verdict, seen);
             }
             record.retry(reason, wait);
@@ -144,7 +147,18 @@ impl Attempts<'_> {
                     error = &error as &dyn std::error::Error,
                     "attempt failed"
                 );
-                record.attempt(AttemptOutcome::Failed(failure_word(error.kind())), took);
+                let unanswered = match error.seen() {
+                    Seen::NotSent => Unanswered::NotSent,
+                    Seen::MaybeSeen => Unanswered::MaybeSeen,
+                };
+                let word = failure_word(error.kind());
+                record.attempt(AttemptOutcome::Failed(word, unanswered), took);
+                if error.kind() == FailureKind::Timeout {
+                    record.limit(match deadline < own_end {
+                        true => Limit::DeadlineMs,
+                        false => Limit::TimeoutMs,
+                    });
+                }
                 Verdict::Failed(error)
             }
         }
@@ -152,9 +166,10 @@ impl Attempts<'_> {
 
     fn next(&self, policy: Policy, verdict: &Verdict, retries: u8) -> Next {
         // Most answers are final, and nothing else of them matters then.
-        if !policy.covers(verdict.kind()) {
-            return Next::Stop;
-        }
+        let reason = match policy.reason(verdict.kind()) {
+            Ok(reason) => reason,
+            Err(why) => return Next::Stop(why),
+        };
         let asked = match verdict {
             Verdict::Answered(response) => response
                 .headers()
@@ -165,7 +180,7 @@ impl Attempts<'_> {
         let remaining = self
             .deadline
             .map(|d| d.saturating_duration_since(Instant::now()));
-        policy.next(verdict.kind(), retries, asked, remaining, fastrand::f64())
+        policy.next(reason, retries, asked, remaining, fastrand::f64())
     }
 
     // spec: RETRY-4

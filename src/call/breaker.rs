@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::call::Refusal;
 use crate::call::verdict::Verdict;
 use crate::registry::{Circuit, IsOpen, Tool, Trial, Turn};
-use crate::telemetry::{CallRecord, CircuitVerdict};
+use crate::telemetry::{CallRecord, CircuitVerdict, NoRetry};
 
 /// Whether a call may begin: nothing of its body has been read yet.
 ///
@@ -51,7 +51,7 @@ pub(super) fn enter_again<'t>(
         return Some(None);
     };
     let Ok(trial) = circuit.enter() else {
-        record.circuit(CircuitVerdict::NoRetry);
+        record.no_retry(NoRetry::Circuit);
         return None;
     };
     Some(Some(note_probe(trial, record)))
@@ -62,7 +62,7 @@ pub(super) fn enter_again<'t>(
 pub(super) fn allows_retry(tool: &Tool, wait: Duration, record: &mut CallRecord) -> bool {
     let allowed = circuit(tool).is_none_or(|circuit| circuit.check(wait).is_ok());
     if !allowed {
-        record.circuit(CircuitVerdict::NoRetry);
+        record.no_retry(NoRetry::Circuit);
     }
     allowed
 }

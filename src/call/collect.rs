@@ -11,6 +11,7 @@ use hyper::body::Body as _;
 use tokio::time::timeout;
 
 use crate::body::{BodyLimits, Reservation};
+use crate::telemetry::Limit;
 use crate::upstream::{FailureKind, UpstreamBody};
 
 /// What came of reading an answer's body.
@@ -33,6 +34,8 @@ pub(super) struct Whole {
 pub(super) struct TooLarge {
     pub(super) ahead: Bytes,
     pub(super) rest: UpstreamBody,
+    /// What it was too large for.
+    pub(super) limit: Limit,
 }
 
 /// Reads at most `max` bytes, with no silence longer than `max_silence`.
@@ -47,8 +50,8 @@ pub(super) async fn collect(
     let mut room = limits.reservation();
     let mut pieces = Pieces::default();
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if declared > max || !room.grow_to(declared) {
-        return too_large(pieces, body);
+    if let Some(limit) = passed(declared, max, &mut room) {
+        return too_large(pieces, body, limit);
     }
     loop {
         let frame = match timeout(max_silence, body.frame()).await {
@@ -62,17 +65,28 @@ pub(super) async fn collect(
             continue;
         };
         pieces.push(piece);
-        if pieces.size > max || !room.grow_to(pieces.size) {
-            return too_large(pieces, body);
+        if let Some(limit) = passed(pieces.size, max, &mut room) {
+            return too_large(pieces, body, limit);
         }
     }
     let bytes = pieces.join();
     Collected::Whole(Whole { bytes, room })
 }
 
-fn too_large(pieces: Pieces, rest: UpstreamBody) -> Collected {
+/// Takes room for a body of this size, or says which limit is in the way.
+fn passed(size: usize, max: usize, room: &mut Reservation) -> Option<Limit> {
+    if size > max {
+        Some(Limit::MaxResultBytes)
+    } else if room.grow_to(size) {
+        None
+    } else {
+        Some(Limit::MaxBufferedBytes)
+    }
+}
+
+fn too_large(pieces: Pieces, rest: UpstreamBody, limit: Limit) -> Collected {
     let ahead = pieces.join();
-    Collected::TooLarge(TooLarge { ahead, rest })
+    Collected::TooLarge(TooLarge { ahead, rest, limit })
 }
 
 /// Most bodies are one piece, which is then not copied.
@@ -103,5 +117,31 @@ impl Pieces {
         } else {
             self.more.freeze()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::BufferedBytes;
+
+    #[test]
+    fn the_limit_that_is_in_the_way_is_named() {
+        let check = |size: usize, max: usize, room: usize, expected: Option<Limit>| {
+            let limits = BodyLimits {
+                max_bytes: room,
+                timeout: Duration::ZERO,
+                buffered: BufferedBytes::new(room),
+            };
+            let mut room = limits.reservation();
+            assert_eq!(passed(size, max, &mut room), expected, "{size} of {max}");
+            let taken = if expected.is_none() { size } else { 0 };
+            assert_eq!(limits.buffered.used(), taken, "{size} of {max}");
+        };
+        check(10, 10, 10, None);
+        check(11, 10, 100, Some(Limit::MaxResultBytes));
+        check(11, 100, 10, Some(Limit::MaxBufferedBytes));
+        // What may never be given is not worth waiting for room.
+        check(11, 10, 10, Some(Limit::MaxResultBytes));
     }
 }

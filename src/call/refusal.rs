@@ -12,11 +12,12 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use crate::body::CaptureError;
+use crate::call::code::Code;
 use crate::headers::X_COUNTERSIGN_ERROR;
 use crate::ids::ToolName;
 use crate::policy::{Blocked, Reason};
 use crate::server::Unreadable;
-use crate::telemetry::{BLOCKED, CallOutcome, CallRecord, Decided};
+use crate::telemetry::{BLOCKED, CallOutcome, CallRecord, Decided, Limit};
 use crate::upstream::{FailureKind, Seen};
 
 pub(super) use words::{what_failed, what_it_means};
@@ -117,32 +118,40 @@ impl Refusal {
     /// Status and machine word. The words are part of the contract.
     // spec: ERR-1
     pub fn status_and_code(&self) -> (StatusCode, &'static str) {
+        let (status, code) = self.status_and_reason();
+        (status, code.word())
+    }
+
+    // spec: ERR-1
+    fn status_and_reason(&self) -> (StatusCode, Code) {
         match self {
-            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, Code::BadRequest),
             Self::HeadTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "head_too_large",
+                Code::HeadTooLarge,
             ),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::AgentMismatch => (StatusCode::FORBIDDEN, "agent_mismatch"),
-            Self::OriginNotAllowed => (StatusCode::FORBIDDEN, "origin_not_allowed"),
-            Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::ToolNotFound(_) => (StatusCode::NOT_FOUND, "tool_not_found"),
-            Self::ToolDisabled(_) => (StatusCode::FORBIDDEN, "tool_disabled"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, Code::Unauthorized),
+            Self::AgentMismatch => (StatusCode::FORBIDDEN, Code::AgentMismatch),
+            Self::OriginNotAllowed => (StatusCode::FORBIDDEN, Code::OriginNotAllowed),
+            Self::HostNotAllowed => (StatusCode::MISDIRECTED_REQUEST, Code::HostNotAllowed),
+            Self::NotFound => (StatusCode::NOT_FOUND, Code::NotFound),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
+            Self::ToolNotFound(_) => (StatusCode::NOT_FOUND, Code::ToolNotFound),
+            Self::ToolDisabled(_) => (StatusCode::FORBIDDEN, Code::ToolDisabled),
             Self::HeadTimeout { .. } | Self::RequestTimeout { .. } => {
-                (StatusCode::REQUEST_TIMEOUT, "request_timeout")
+                (StatusCode::REQUEST_TIMEOUT, Code::RequestTimeout)
             }
-            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-            Self::CircuitOpen { .. } => (StatusCode::SERVICE_UNAVAILABLE, "circuit_open"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge),
+            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, Code::RateLimited),
+            Self::CircuitOpen { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::CircuitOpen),
             Self::Blocked(blocked) => by_policy(blocked.reason),
-            Self::IdempotencyInFlight => (StatusCode::CONFLICT, "idempotency_in_flight"),
-            Self::IdempotencyInDoubt => (StatusCode::CONFLICT, "idempotency_in_doubt"),
-            Self::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
-            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            Self::IdempotencyInFlight => (StatusCode::CONFLICT, Code::IdempotencyInFlight),
+            Self::IdempotencyInDoubt => (StatusCode::CONFLICT, Code::IdempotencyInDoubt),
+            Self::IdempotencyMismatch => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Code::IdempotencyMismatch)
+            }
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable),
             Self::Upstream { kind, .. } => (
                 match kind {
                     FailureKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -151,7 +160,7 @@ impl Refusal {
                     | FailureKind::Closed
                     | FailureKind::InvalidResponse => StatusCode::BAD_GATEWAY,
                 },
-                failure_word(*kind),
+                failure_code(*kind),
             ),
         }
     }
@@ -213,9 +222,41 @@ impl Refusal {
         }
     }
 
+    /// The limit that was reached, where it is not an attempt's, which said so itself.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::HeadTooLarge => Some(Limit::MaxHeadBytes),
+            Self::HeadTimeout { .. } => Some(Limit::HeadTimeoutMs),
+            Self::RequestTimeout { .. } => Some(Limit::BodyTimeoutMs),
+            Self::BodyTooLarge { .. } => Some(Limit::MaxBodyBytes),
+            Self::Overloaded(Overload::BufferedBytes) => Some(Limit::MaxBufferedBytes),
+            Self::Overloaded(Overload::Concurrency) => Some(Limit::MaxConcurrency),
+            Self::RateLimited { .. } => Some(Limit::Rate),
+            Self::CircuitOpen { .. } => Some(Limit::CircuitBreaker),
+            Self::BadRequest(_)
+            | Self::Unauthorized
+            | Self::AgentMismatch
+            | Self::OriginNotAllowed
+            | Self::HostNotAllowed
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::ToolNotFound(_)
+            | Self::ToolDisabled(_)
+            | Self::Blocked(_)
+            | Self::IdempotencyInFlight
+            | Self::IdempotencyInDoubt
+            | Self::IdempotencyMismatch
+            | Self::StoreUnavailable
+            | Self::Upstream { .. } => None,
+        }
+    }
+
     /// Ends the account of a call that is refused.
-    pub fn report(&self, record: Box<CallRecord>) {
+    pub fn report(&self, mut record: Box<CallRecord>) {
         let (status, code) = self.status_and_code();
+        self.limit()
+            .into_iter()
+            .for_each(|limit| record.limit(limit));
         let decided = Decided {
             status,
             word: BLOCKED,
@@ -257,29 +298,30 @@ pub fn whole_seconds(wait: Duration) -> HeaderValue {
 }
 
 // spec: ERR-1
-fn by_policy(reason: Reason) -> (StatusCode, &'static str) {
+fn by_policy(reason: Reason) -> (StatusCode, Code) {
     match reason {
-        Reason::AgentDisabled => (StatusCode::FORBIDDEN, "agent_disabled"),
-        Reason::ToolNotAllowed => (StatusCode::FORBIDDEN, "policy_tool_not_allowed"),
-        Reason::ToolBlocked => (StatusCode::FORBIDDEN, "policy_tool_blocked"),
-        Reason::ActionsPerHour => (StatusCode::TOO_MANY_REQUESTS, "policy_max_actions_per_hour"),
-        Reason::CallsPerTool => (StatusCode::TOO_MANY_REQUESTS, "policy_max_calls_per_tool"),
-        Reason::SpendPerDay => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "policy_max_spend_usd_per_day",
-        ),
-        Reason::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+        Reason::AgentDisabled => (StatusCode::FORBIDDEN, Code::AgentDisabled),
+        Reason::ToolNotAllowed => (StatusCode::FORBIDDEN, Code::PolicyToolNotAllowed),
+        Reason::ToolBlocked => (StatusCode::FORBIDDEN, Code::PolicyToolBlocked),
+        Reason::ActionsPerHour => (StatusCode::TOO_MANY_REQUESTS, Code::PolicyActionsPerHour),
+        Reason::CallsPerTool => (StatusCode::TOO_MANY_REQUESTS, Code::PolicyCallsPerTool),
+        Reason::SpendPerDay => (StatusCode::TOO_MANY_REQUESTS, Code::PolicySpendPerDay),
+        Reason::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::StoreUnavailable),
     }
 }
 
 /// The word for an attempt without an answer; also what metrics and the access log say.
 pub(super) fn failure_word(kind: FailureKind) -> &'static str {
+    failure_code(kind).word()
+}
+
+fn failure_code(kind: FailureKind) -> Code {
     match kind {
-        FailureKind::Connect => "upstream_connect",
-        FailureKind::Tls => "upstream_tls",
-        FailureKind::Closed => "upstream_closed",
-        FailureKind::InvalidResponse => "upstream_invalid_response",
-        FailureKind::Timeout => "upstream_timeout",
+        FailureKind::Connect => Code::UpstreamConnect,
+        FailureKind::Tls => Code::UpstreamTls,
+        FailureKind::Closed => Code::UpstreamClosed,
+        FailureKind::InvalidResponse => Code::UpstreamInvalidResponse,
+        FailureKind::Timeout => Code::UpstreamTimeout,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::headers::IDEMPOTENCY_KEY;
 use crate::http1::FieldList;
 use crate::registry::{RetryOn, Tool};
+use crate::telemetry::{NoRetry, Unanswered};
 
 /// The first wait is drawn from zero to this.
 const BASE_WAIT: Duration = Duration::from_millis(100);
@@ -16,6 +17,10 @@ const BASE_WAIT: Duration = Duration::from_millis(100);
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// An upstream that asks for more than this gets no retry: the agent can wait better than we can.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The words for retries of attempts without an answer.
+const NOT_SENT: &str = Unanswered::NotSent.word();
+const MAYBE_SEEN: &str = Unanswered::MaybeSeen.word();
 
 /// Whether a request that the upstream may have seen can be sent again without asking.
 // spec: RETRY-2
@@ -48,8 +53,8 @@ pub(super) enum Next {
         /// The word for metrics and the log.
         reason: &'static str,
     },
-    /// Give the agent what is in hand.
-    Stop,
+    /// Give the agent what is in hand; the reason, where it is nothing that one is content with.
+    Stop(Option<NoRetry>),
 }
 
 impl Policy {
@@ -61,41 +66,40 @@ impl Policy {
         }
     }
 
-    /// Whether an attempt that came to this can be retried at all.
-    pub(super) fn covers(&self, verdict: Kind) -> bool {
-        self.reason(verdict).is_some()
-    }
-
-    /// Decides after the attempt that follows `retries` others.
+    /// Decides after the attempt that follows `retries` others and can be retried for this reason.
     ///
     /// `remaining` is what is left of the call's deadline, `random` is uniform in `0.0..1.0`.
     // spec: RETRY-2 RETRY-3
     pub(super) fn next(
         &self,
-        verdict: Kind,
+        reason: &'static str,
         retries: u8,
         retry_after: Option<Duration>,
         remaining: Option<Duration>,
         random: f64,
     ) -> Next {
-        let Some(reason) = self.reason(verdict) else {
-            return Next::Stop;
-        };
-        if retries >= self.max_retries || retry_after.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
-            return Next::Stop;
+        if retries >= self.max_retries {
+            return Next::Stop(Some(NoRetry::MaxRetries));
+        }
+        if retry_after.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
+            return Next::Stop(Some(NoRetry::RetryAfter));
         }
         let wait = backoff(retries, random).max(retry_after.unwrap_or_default());
         if remaining.is_some_and(|remaining| wait >= remaining) {
-            return Next::Stop;
+            return Next::Stop(Some(NoRetry::Deadline));
         }
         Next::Retry { wait, reason }
     }
 
-    /// The word for what is retried, or `None` where nothing is.
-    fn reason(&self, verdict: Kind) -> Option<&'static str> {
-        let (word, allowed) = match verdict {
-            Kind::NotSent => ("not_sent", self.retry_on.not_sent()),
-            Kind::MaybeSeen => ("maybe_seen", self.repeatable && self.retry_on.maybe_seen()),
+    /// The word for an attempt that can be retried.
+    ///
+    /// # Errors
+    /// Why it cannot be, where it went wrong.
+    // spec: RETRY-2
+    pub(super) fn reason(&self, verdict: Kind) -> Result<&'static str, Option<NoRetry>> {
+        let (word, is_safe, is_wanted) = match verdict {
+            Kind::NotSent => (NOT_SENT, true, self.retry_on.not_sent()),
+            Kind::MaybeSeen => (MAYBE_SEEN, self.repeatable, self.retry_on.maybe_seen()),
             Kind::Status(status) => {
                 let (word, always) = match status {
                     StatusCode::TOO_MANY_REQUESTS => ("429", true),
@@ -104,15 +108,19 @@ impl Policy {
                     StatusCode::INTERNAL_SERVER_ERROR => ("500", false),
                     StatusCode::BAD_GATEWAY => ("502", false),
                     StatusCode::GATEWAY_TIMEOUT => ("504", false),
-                    _ => return None,
+                    _ => return Err(None),
                 };
-                (
-                    word,
-                    (always || self.repeatable) && self.retry_on.status(status),
-                )
+                let is_safe = always || self.repeatable;
+                (word, is_safe, self.retry_on.status(status))
             }
         };
-        allowed.then_some(word)
+        if !is_wanted {
+            return Err(Some(NoRetry::RetryOn));
+        }
+        if !is_safe {
+            return Err(Some(NoRetry::NotRepeatable));
+        }
+        Ok(word)
     }
 }
 
@@ -149,7 +157,7 @@ mod tests {
             repeatable: false,
             ..ALL
         };
-        let retried = |policy: Policy, kind| policy.next(kind, 0, None, None, 0.5) != Next::Stop;
+        let retried = |policy: Policy, kind| policy.reason(kind).is_ok();
         let status = |code| Kind::Status(StatusCode::from_u16(code).unwrap());
         for (kind, repeatable, otherwise) in [
             (Kind::NotSent, true, true),
@@ -176,10 +184,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_retried_has_a_reason_where_it_went_wrong() {
+        let once = Policy {
+            repeatable: false,
+            ..ALL
+        };
+        let unsafe_again = Some(NoRetry::NotRepeatable);
+        for (kind, expected) in [
+            (Kind::MaybeSeen, unsafe_again),
+            (
+                Kind::Status(StatusCode::INTERNAL_SERVER_ERROR),
+                unsafe_again,
+            ),
+            (Kind::Status(StatusCode::NOT_FOUND), None),
+            (Kind::Status(StatusCode::OK), None),
+        ] {
+            assert_eq!(once.reason(kind), Err(expected), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn waits_double_up_to_five_seconds() {
-        let longest = |retries| match ALL.next(Kind::NotSent, retries, None, None, 1.0) {
+        let longest = |retries| match ALL.next("not_sent", retries, None, None, 1.0) {
             Next::Retry { wait, .. } => wait.as_millis(),
-            Next::Stop => 0,
+            Next::Stop(why) => {
+                assert_eq!(why, Some(NoRetry::MaxRetries));
+                0
+            }
         };
         let waits: Vec<u128> = (0..11).map(longest).collect();
         assert_eq!(
@@ -191,7 +222,7 @@ mod tests {
     #[test]
     fn retry_after_is_the_floor_and_the_deadline_the_ceiling() {
         let secs = Duration::from_secs;
-        let next = |after, left| ALL.next(Kind::NotSent, 0, after, left, 0.5);
+        let next = |after, left| ALL.next("not_sent", 0, after, left, 0.5);
         let wait = |wait| Next::Retry {
             wait,
             reason: "not_sent",
@@ -199,9 +230,14 @@ mod tests {
         assert_eq!(next(Some(secs(3)), None), wait(secs(3)));
         assert_eq!(next(Some(secs(0)), None), wait(Duration::from_millis(50)));
         assert_eq!(next(Some(secs(30)), Some(secs(31))), wait(secs(30)));
-        assert_eq!(next(Some(secs(30)), Some(secs(30))), Next::Stop);
-        assert_eq!(next(Some(secs(31)), None), Next::Stop);
-        assert_eq!(next(None, Some(Duration::from_millis(50))), Next::Stop);
+        let stop = |why| Next::Stop(Some(why));
+        assert_eq!(
+            next(Some(secs(30)), Some(secs(30))),
+            stop(NoRetry::Deadline)
+        );
+        assert_eq!(next(Some(secs(31)), None), stop(NoRetry::RetryAfter));
+        let late = next(None, Some(Duration::from_millis(50)));
+        assert_eq!(late, stop(NoRetry::Deadline));
     }
 
     #[test]

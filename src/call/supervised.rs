@@ -88,7 +88,10 @@ impl Engine {
                 Claim::Answered(given) => return Ok(given),
             },
         };
-        watch.lease.set(lease.as_ref().map(|lease| *lease.id()));
+        if let Some(lease) = &lease {
+            watch.lease.set(Some(*lease.id()));
+            record.lease(*lease.id());
+        }
         let sent = match self.spend(call, watch).await {
             Ok(()) => {
                 let begin = || {

@@ -5,6 +5,7 @@
 
 mod json;
 mod line;
+mod read;
 mod writer;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use metrics::Counter;
 use writer::{Buffer, Shared, Writer, lock};
 
 pub use line::{Attempts, Line, LogFormat};
+pub use read::{Entry, Tried};
 
 /// What one worker may have waiting, in bytes: some two thousand lines, which is about twice what it
 /// logs at full load while lines gather, and all that a stuck output can cost in memory.

@@ -54,7 +54,10 @@ pub enum RegistryReload {
     /// What was read equals what serves.
     Unchanged,
     /// What was read cannot be used.
-    Refused,
+    Refused {
+        /// How many files of secrets and certificates the registry names that cannot be read.
+        unreadable_files: usize,
+    },
 }
 
 /// How the store stands.
@@ -79,7 +82,7 @@ impl RegistryReload {
         match self {
             Self::Replaced { .. } => Self::WORDS[0],
             Self::Unchanged => Self::WORDS[1],
-            Self::Refused => Self::WORDS[2],
+            Self::Refused { .. } => Self::WORDS[2],
         }
     }
 }
@@ -110,6 +113,7 @@ impl Metrics {
     fn start_at_zero(&self) {
         self.ssrf_refused().increment(0);
         self.access_log_dropped().increment(0);
+        self.agent_connections_refused().increment(0);
         for word in RegistryReload::WORDS {
             self.reloads(word).increment(0);
         }
@@ -141,6 +145,13 @@ impl Metrics {
         self.series.gauge(&table::AGENT_CONNECTIONS, Vec::new())
     }
 
+    /// Counts connections from agents for which there was no room.
+    // spec: BIND-1
+    pub fn agent_connections_refused(&self) -> Counter {
+        self.series
+            .counter(&table::AGENT_CONNECTIONS_REFUSED, Vec::new())
+    }
+
     /// Counts the tasks of this runtime from now on, besides those of the runtimes before it.
     pub fn count_tasks(&self, runtime: RuntimeMetrics) {
         self.with_runtimes(|runtimes| runtimes.push(runtime));
@@ -161,9 +172,13 @@ impl Metrics {
     // spec: RELOAD-2
     pub fn registry_read(&self, result: RegistryReload, at: Timestamp) {
         let gauge = |metric| self.series.gauge(metric, Vec::new());
-        let usable = !matches!(result, RegistryReload::Refused);
+        let (usable, unreadable_files) = match result {
+            RegistryReload::Refused { unreadable_files } => (false, unreadable_files),
+            RegistryReload::Replaced { .. } | RegistryReload::Unchanged => (true, 0),
+        };
         self.reloads(result.word()).increment(1);
         gauge(&table::REGISTRY_LAST_RELOAD_SUCCESSFUL).set(f64::from(u8::from(usable)));
+        gauge(&table::REGISTRY_UNREADABLE_FILES).set(unreadable_files as f64);
         if usable {
             let since_epoch = Duration::from_millis(at.unix_millis());
             gauge(&table::REGISTRY_LAST_RELOAD_TIMESTAMP).set(since_epoch.as_secs_f64());

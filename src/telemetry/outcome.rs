@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::telemetry::words::{Ending, Unanswered};
+
 /// Through which door a call came.
 #[derive(Clone, Copy, Debug)]
 pub enum Door {
@@ -35,18 +37,18 @@ pub enum AttemptOutcome {
     /// The upstream answered.
     Answered(StatusCode),
     /// It did not; the word is from the refusal table.
-    Failed(&'static str),
+    Failed(&'static str, Unanswered),
 }
 
 impl AttemptOutcome {
     /// The agent went away while the attempt was under way.
-    pub const CANCELLED: Self = Self::Failed(CANCELLED);
+    pub const CANCELLED: Self = Self::Failed(CANCELLED, Unanswered::MaybeSeen);
 
     /// `success`, `client_error`, `server_error`, or the failure's own word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Answered(status) => class(status),
-            Self::Failed(word) => word,
+            Self::Failed(word, _) => word,
         }
     }
 
@@ -54,7 +56,15 @@ impl AttemptOutcome {
     pub fn status(self) -> Option<StatusCode> {
         match self {
             Self::Answered(status) => Some(status),
-            Self::Failed(_) => None,
+            Self::Failed(..) => None,
+        }
+    }
+
+    /// What it means for another attempt that there was no answer.
+    pub fn unanswered(self) -> Option<Unanswered> {
+        match self {
+            Self::Answered(_) => None,
+            Self::Failed(_, unanswered) => Some(unanswered),
         }
     }
 }
@@ -90,50 +100,28 @@ impl CallOutcome {
         match self {
             Self::Answered(status) => class(status),
             Self::Refused(_, word) => word,
-            Self::Aborted => "aborted",
+            Self::Aborted => Ending::Aborted.word(),
             Self::Decided(decided) => decided.word,
         }
     }
 }
 
-/// What a tool's circuit breaker decided about a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CircuitVerdict {
-    /// It must not be made.
-    Refused,
-    /// A retry that was due must not be made.
-    NoRetry,
-    /// It may try whether the upstream is well again.
-    Probe,
-}
-
-impl CircuitVerdict {
-    /// The word for the access log.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::NoRetry => "no_retry",
-            Self::Probe => "probe",
-        }
-    }
-}
-
 /// The outcome of a call, and of an attempt, that the agent did not wait for.
-pub const CANCELLED: &str = "cancelled";
+pub const CANCELLED: &str = Ending::Cancelled.word();
 /// The outcome of a call that its agent's policy or a switch forbids.
-pub const BLOCKED: &str = "blocked";
+pub const BLOCKED: &str = Ending::Blocked.word();
 /// The outcome of a call that was answered before.
-pub const DEDUP: &str = "dedup";
+pub const DEDUP: &str = Ending::Dedup.word();
 /// The outcome of a governed call whose tool did not do it.
-pub const FAILED: &str = "failed";
+pub const FAILED: &str = Ending::Failed.word();
 /// The outcome of an answer below 400.
-pub const SUCCESS: &str = "success";
+pub const SUCCESS: &str = Ending::Success.word();
 
 fn class(status: StatusCode) -> &'static str {
     match status.as_u16() {
         ..400 => SUCCESS,
-        400..500 => "client_error",
-        500.. => "server_error",
+        400..500 => Ending::ClientError.word(),
+        500.. => Ending::ServerError.word(),
     }
 }
 
@@ -144,6 +132,8 @@ pub struct Attempt {
     pub outcome: &'static str,
     /// The upstream's status, if it answered.
     pub status: Option<u16>,
+    /// What it means that it did not.
+    pub unanswered: Option<Unanswered>,
     /// From dialling to the response head, or to the failure.
     pub took: Millis,
 }

@@ -13,14 +13,15 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{AgentId, MAX_ID_LEN, RequestId, ScopeId};
+use crate::ids::{AgentId, LeaseId, MAX_ID_LEN, RequestId, ScopeId};
 use crate::telemetry::access_log::{AccessLog, Attempts, Line, LogHandle};
 use crate::telemetry::metrics::{Metrics, ToolMetrics};
 use crate::telemetry::outcome::{
-    Attempt, AttemptOutcome, CANCELLED, CallOutcome, CircuitVerdict, Door, Millis, Retry,
+    Attempt, AttemptOutcome, CANCELLED, CallOutcome, Door, Millis, Retry,
 };
 use crate::telemetry::rfc3339::Rfc3339;
 use crate::telemetry::trace::TraceContext;
+use crate::telemetry::words::{CircuitVerdict, Limit, NoRetry};
 use stopwatch::Stopwatch;
 
 /// What the calls of one worker report to.
@@ -65,10 +66,14 @@ pub struct CallRecord {
     /// The second and later ones; most calls have none, and this then costs nothing.
     more_attempts: Vec<Attempt>,
     retries: Vec<Retry>,
+    no_retry: Option<NoRetry>,
     budget_exhausted: bool,
+    /// What ended the call, or its last attempt.
+    limit: Option<Limit>,
     /// The wait for a place, where there was one.
     queued: Option<Duration>,
     circuit: Option<CircuitVerdict>,
+    lease: Option<LeaseId>,
     request_bytes: u64,
     response_bytes: u64,
     /// `None` until the call is finished; a record that is dropped like that was cancelled.
@@ -123,9 +128,12 @@ impl CallRecord {
             first_attempt: None,
             more_attempts: Vec::new(),
             retries: Vec::new(),
+            no_retry: None,
             budget_exhausted: false,
+            limit: None,
             queued: None,
             circuit: None,
+            lease: None,
             request_bytes: 0,
             response_bytes: 0,
             outcome: None,
@@ -186,6 +194,8 @@ impl CallRecord {
 
     /// An attempt begins. If the record is dropped before it ends, it counts as cancelled.
     pub fn attempt_started(&mut self, now: Instant) {
+        // What ended an attempt before did not end the call.
+        self.limit = None;
         self.stopwatch.attempt_started(now);
     }
 
@@ -200,6 +210,7 @@ impl CallRecord {
         let attempt = Attempt {
             outcome: outcome.word(),
             status: outcome.status().map(|status| status.as_u16()),
+            unanswered: outcome.unanswered(),
             took: Millis(took),
         };
         if self.first_attempt.is_none() {
@@ -217,10 +228,31 @@ impl CallRecord {
         self.retries.push(Retry { reason, wait });
     }
 
-    /// A retry was wanted and not affordable.
-    pub fn budget_exhausted(&mut self) {
-        self.metrics().retry_budget_exhausted();
-        self.budget_exhausted = true;
+    /// There is no attempt after one that went wrong.
+    pub fn no_retry(&mut self, why: NoRetry) {
+        self.no_retry = Some(why);
+        match why {
+            NoRetry::Budget => {
+                self.metrics().retry_budget_exhausted();
+                self.budget_exhausted = true;
+            }
+            NoRetry::Circuit => self.circuit = Some(CircuitVerdict::NoRetry),
+            NoRetry::NotRepeatable
+            | NoRetry::RetryOn
+            | NoRetry::MaxRetries
+            | NoRetry::RetryAfter
+            | NoRetry::Deadline => {}
+        }
+    }
+
+    /// A limit ended the call, or its last attempt.
+    pub fn limit(&mut self, limit: Limit) {
+        self.limit = Some(limit);
+    }
+
+    /// Under which claim the call is made.
+    pub fn lease(&mut self, lease: LeaseId) {
+        self.lease = Some(lease);
     }
 
     /// The call was refused because of its tool's rate.
@@ -350,9 +382,12 @@ impl CallRecord {
                 more: &self.more_attempts,
             },
             retries: &self.retries,
+            no_retry: self.no_retry,
             budget_exhausted: self.budget_exhausted,
+            limit: self.limit,
             queued: self.queued.map(Millis),
-            circuit: self.circuit.map(CircuitVerdict::word),
+            circuit: self.circuit,
+            lease: self.lease.as_ref(),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             duration: Millis(total),

@@ -18,7 +18,7 @@ use crate::call::governance::note_unkept;
 use crate::call::governed::{Governed, GovernedCall, Ruling, refused};
 use crate::call::leash::{Cut, Leash};
 use crate::call::supervised::{CUT, in_doubt};
-use crate::call::{Engine, Overload, Refusal};
+use crate::call::{Code, Engine, Overload, Refusal};
 use crate::ids::LeaseId;
 use crate::once::{ClaimKey, Claimed, EXPLICIT_TTL, Lease, Stored, Terms};
 use crate::registry::{OnceTerms, Tool};
@@ -86,7 +86,7 @@ impl Case {
         desk.permits(&self.call.agent, &self.tool.name)
             .map_err(Ruling::by_policy)?;
         if !self.tool.enabled {
-            return Err(Ruling::blocked("tool_disabled", "medium"));
+            return Err(Ruling::blocked(Code::ToolDisabled.word(), "medium"));
         }
         Ok(())
     }
@@ -152,6 +152,7 @@ impl Case {
             None => LeaseId::new(self.engine.now()),
         };
         self.lease = Some(id);
+        self.record.lease(id);
         let mut leash = Leash::new(&self.engine.leashes);
         let agent = self.call.agent.clone();
         let made = leash

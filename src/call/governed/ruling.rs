@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::audit::Decision;
 use crate::body::{BodyLimits, Reservation};
+use crate::call::Code;
 use crate::call::attempt::Answer;
 use crate::call::collect::{Collected, collect};
 use crate::call::governed::result::{error_of, object_of};
@@ -19,7 +20,7 @@ use crate::call::refusal::{failure_word, what_failed, what_it_means};
 use crate::ids::LeaseId;
 use crate::once::Stored;
 use crate::policy::Blocked;
-use crate::telemetry::{BLOCKED, CallOutcome, DEDUP, Decided, FAILED};
+use crate::telemetry::{BLOCKED, CallOutcome, CallRecord, DEDUP, Decided, FAILED};
 use crate::upstream::{FailureKind, Seen};
 
 /// What was decided about a governed call.
@@ -38,8 +39,8 @@ pub struct Ruling {
 }
 
 const OK: &str = "ok";
-const TOOL_ERROR: &str = "tool_error";
-const TOO_LARGE: &str = "result_too_large";
+const TOOL_ERROR: &str = Code::ToolError.word();
+const TOO_LARGE: &str = Code::ResultTooLarge.word();
 const LOW: &str = "low";
 
 impl Ruling {
@@ -70,7 +71,7 @@ impl Ruling {
         });
         Self {
             result: Some(result.to_string().into()),
-            ..Self::blocked("in_doubt", "medium")
+            ..Self::blocked(Code::InDoubt.word(), "medium")
         }
     }
 
@@ -107,12 +108,13 @@ impl Ruling {
         Self::failed(TOOL_ERROR, result.to_string().into())
     }
 
-    /// Reads the tool's answer. What it takes is given back with it.
+    /// Reads the tool's answer. What it takes is given back with it; a limit that it is over is written down.
     // spec: GOV-3
     pub(super) async fn of_answer(
         answer: Answer,
         max: usize,
         limits: &BodyLimits,
+        record: &mut CallRecord,
     ) -> (Self, Option<Reservation>) {
         let (head, body) = answer.response.into_parts();
         let (status, silence) = (head.status, answer.max_silence);
@@ -121,7 +123,8 @@ impl Ruling {
             Collected::Failed(kind) => {
                 return (Self::without_answer(kind, Seen::MaybeSeen), None);
             }
-            Collected::TooLarge(_) => {
+            Collected::TooLarge(large) => {
+                record.limit(large.limit);
                 let result = json!({ "error": TOO_LARGE, "status": status.as_u16(), "body": null });
                 return (Self::failed(TOO_LARGE, result.to_string().into()), None);
             }

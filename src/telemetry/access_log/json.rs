@@ -4,7 +4,9 @@
 //! Whatever else a text holds is left to `serde_json`, and so is the decision what a number or a
 //! string must look like: the tests compare with it byte for byte.
 
-use crate::ids::ScopeId;
+use std::io::Write as _;
+
+use crate::ids::{LeaseId, ScopeId};
 use crate::telemetry::access_log::line::Line;
 use crate::telemetry::outcome::{Attempt, Millis, Retry};
 
@@ -54,14 +56,23 @@ pub fn write(line: &Line<'_>, out: &mut Vec<u8>) {
     if !line.retries.is_empty() {
         json.list(key!("retries"), line.retries, Json::retry);
     }
+    if let Some(why) = line.no_retry {
+        json.word(text_key!("no_retry"), why.word());
+    }
     if line.budget_exhausted {
         json.raw(concat!(key!("budget_exhausted"), "true"));
+    }
+    if let Some(limit) = line.limit {
+        json.word(text_key!("limit"), limit.word());
     }
     if let Some(queued) = line.queued {
         json.millis(key!("queued_ms"), queued);
     }
     if let Some(circuit) = line.circuit {
-        json.word(text_key!("circuit"), circuit);
+        json.word(text_key!("circuit"), circuit.word());
+    }
+    if let Some(lease) = line.lease {
+        json.lease(text_key!("lease_id"), lease);
     }
     json.number(key!("request_bytes"), line.request_bytes);
     json.number(key!("response_bytes"), line.response_bytes);
@@ -108,6 +119,11 @@ impl Json<'_> {
                 self.0.push(b'"');
             }
         }
+    }
+
+    fn lease(&mut self, key: &str, lease: &LeaseId) {
+        self.raw(key);
+        write!(self.0, "{lease}\"").expect("a Vec takes everything");
     }
 
     /// The inside of a string.
@@ -176,6 +192,9 @@ impl Json<'_> {
         self.word("{\"outcome\":\"", attempt.outcome);
         if let Some(status) = attempt.status {
             self.number(key!("status"), status.into());
+        }
+        if let Some(unanswered) = attempt.unanswered {
+            self.word(text_key!("verdict"), unanswered.word());
         }
         self.millis(key!("duration_ms"), attempt.took);
         self.raw("}");

@@ -6,10 +6,11 @@
 use std::fmt::{self, Display};
 use std::io::Write;
 
-use crate::ids::ScopeId;
+use crate::ids::{LeaseId, ScopeId};
 use crate::telemetry::access_log::json;
 use crate::telemetry::outcome::{Attempt, Millis, Retry};
 use crate::telemetry::rfc3339::Rfc3339;
+use crate::telemetry::words::{CircuitVerdict, Limit, NoRetry};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,12 +50,18 @@ pub struct Line<'a> {
     pub attempts: Attempts<'a>,
     /// In the order they were decided on.
     pub retries: &'a [Retry],
+    /// Why no attempt followed one that went wrong.
+    pub no_retry: Option<NoRetry>,
     /// Whether a retry was wanted and not affordable.
     pub budget_exhausted: bool,
+    /// The limit that ended the call or its last attempt.
+    pub limit: Option<Limit>,
     /// The wait for a place under the tool's `max_concurrency`, if there was one.
     pub queued: Option<Millis>,
     /// What the tool's circuit breaker decided, if it did.
-    pub circuit: Option<&'static str>,
+    pub circuit: Option<CircuitVerdict>,
+    /// Under which claim the call was made.
+    pub lease: Option<&'a LeaseId>,
     /// Body bytes that came from the agent.
     pub request_bytes: u64,
     /// Body bytes that went to the agent.
@@ -102,19 +109,31 @@ impl Display for Line<'_> {
             if let Some(status) = attempt.status {
                 write!(f, "/{status}")?;
             }
+            if let Some(unanswered) = attempt.unanswered {
+                write!(f, "/{}", unanswered.word())?;
+            }
             write!(f, "/{}ms", attempt.took.as_f64())?;
         }
         for retry in self.retries {
             write!(f, " retry={}/{}ms", retry.reason, retry.wait.as_f64())?;
         }
+        if let Some(why) = self.no_retry {
+            write!(f, " no_retry={}", why.word())?;
+        }
         if self.budget_exhausted {
             f.write_str(" budget_exhausted")?;
+        }
+        if let Some(limit) = self.limit {
+            write!(f, " limit={}", limit.word())?;
         }
         if let Some(queued) = self.queued {
             write!(f, " queued={}ms", queued.as_f64())?;
         }
         if let Some(circuit) = self.circuit {
-            write!(f, " circuit={circuit}")?;
+            write!(f, " circuit={}", circuit.word())?;
+        }
+        if let Some(lease) = self.lease {
+            write!(f, " lease={lease}")?;
         }
         if let Some(scope) = self.scope {
             write!(f, " scope={}", Plain(scope))?;
@@ -160,6 +179,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
+    use crate::telemetry::words::Unanswered;
 
     /// A line of which every string that comes from outside is `hostile`.
     pub fn line(hostile: &str) -> Line<'_> {
@@ -180,9 +200,12 @@ pub(super) mod tests {
                 more: &[],
             },
             retries: &[],
+            no_retry: None,
             budget_exhausted: false,
+            limit: None,
             queued: None,
             circuit: None,
+            lease: None,
             request_bytes: 0,
             response_bytes: 0,
             duration: Millis(Duration::from_micros(12_345)),
@@ -246,11 +269,13 @@ pub(super) mod tests {
         let failed = Attempt {
             outcome: "upstream_connect",
             status: None,
+            unanswered: Some(Unanswered::NotSent),
             took: Millis(Duration::from_micros(1500)),
         };
         let answered = Attempt {
             outcome: "server_error",
             status: Some(503),
+            unanswered: None,
             took: Millis(Duration::from_millis(20)),
         };
         let retry = Retry {
@@ -258,6 +283,8 @@ pub(super) mod tests {
             wait: Millis(Duration::from_millis(80)),
         };
         let scope = r#"agent:sup"\port"#.parse().unwrap();
+        let lease = "lease_018d0d22-c900-7000-8000-000000000000";
+        let lease = lease.parse().unwrap();
         let call = Line {
             scope: Some(&scope),
             agent: Some("support"),
@@ -270,9 +297,12 @@ pub(super) mod tests {
                 more: &[answered, failed],
             },
             retries: &[retry, retry],
+            no_retry: Some(NoRetry::Budget),
             budget_exhausted: true,
+            limit: Some(Limit::TimeoutMs),
             queued: Some(Millis(Duration::from_micros(2500))),
-            circuit: Some("no_retry"),
+            circuit: Some(CircuitVerdict::Probe),
+            lease: Some(&lease),
             request_bytes: 221,
             response_bytes: 2,
             ..line("send_email")
@@ -280,9 +310,10 @@ pub(super) mod tests {
         assert_eq!(
             written(&call, LogFormat::Text),
             "2024-01-15T12:40:00.007Z proxy POST send_email 503 server_error 12.345ms \
-             overhead=0.21ms attempt=upstream_connect/1.5ms attempt=server_error/503/20ms \
-             attempt=upstream_connect/1.5ms retry=upstream_connect/80ms \
-             retry=upstream_connect/80ms budget_exhausted queued=2.5ms circuit=no_retry \
+             overhead=0.21ms attempt=upstream_connect/not_sent/1.5ms \
+             attempt=server_error/503/20ms attempt=upstream_connect/not_sent/1.5ms retry=upstream_connect/80ms \
+             retry=upstream_connect/80ms no_retry=budget budget_exhausted limit=timeout_ms \
+             queued=2.5ms circuit=probe lease=lease_018d0d22-c900-7000-8000-000000000000 \
              scope=agent:sup\"\\port agent=support in=221 out=2 request=send_email trace=0af7651916cd43dd8448eb211c80319c\n"
         );
         let expected = json!({
@@ -298,17 +329,20 @@ pub(super) mod tests {
             "outcome": "server_error",
             "code": "overloaded",
             "attempts": [
-                {"outcome": "upstream_connect", "duration_ms": 1.5},
+                {"outcome": "upstream_connect", "verdict": "not_sent", "duration_ms": 1.5},
                 {"outcome": "server_error", "status": 503, "duration_ms": 20.0},
-                {"outcome": "upstream_connect", "duration_ms": 1.5},
+                {"outcome": "upstream_connect", "verdict": "not_sent", "duration_ms": 1.5},
             ],
             "retries": [
                 {"reason": "upstream_connect", "wait_ms": 80.0},
                 {"reason": "upstream_connect", "wait_ms": 80.0},
             ],
+            "no_retry": "budget",
             "budget_exhausted": true,
+            "limit": "timeout_ms",
             "queued_ms": 2.5,
-            "circuit": "no_retry",
+            "circuit": "probe",
+            "lease_id": "lease_018d0d22-c900-7000-8000-000000000000",
             "request_bytes": 221,
             "response_bytes": 2,
             "duration_ms": 12.345,

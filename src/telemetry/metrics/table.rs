@@ -166,6 +166,11 @@ table! {
         "countersign_registry_last_reload_timestamp_seconds", Unit::Seconds,
         "When a registry that could be used was last read, in Unix time.",
     );
+    /// Of the last reading.
+    REGISTRY_UNREADABLE_FILES = gauge(
+        "countersign_registry_unreadable_files", Unit::Count,
+        "Files of secrets and certificates that the registry names and that could not be read.",
+    );
     /// By `state`.
     UPSTREAM_CONNECTIONS = gauge(
         "countersign_upstream_connections", Unit::Count,
@@ -173,6 +178,11 @@ table! {
     );
     /// Of the agent listener.
     AGENT_CONNECTIONS = gauge("countersign_agent_connections", Unit::Count, "Connections from agents.");
+    /// Over `agents.max_connections`.
+    AGENT_CONNECTIONS_REFUSED = counter(
+        "countersign_agent_connections_refused_total",
+        "Connections from agents that were refused because there were too many.",
+    );
     /// Read from the runtimes when it is asked for.
     TASKS = gauge(
         "countersign_tasks", Unit::Count,

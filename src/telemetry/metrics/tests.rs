@@ -163,7 +163,7 @@ fn handles_of_one_name_share_their_series() {
 fn the_registrys_gauges_follow_its_reloads() {
     let metrics = metrics();
     let at = Timestamp::from_unix_millis;
-    let check = |tools, successful, timestamp, refused| {
+    let check = |tools, successful, timestamp, refused, unreadable| {
         let families = parse(&metrics.render());
         let one = |name: &str| families[name].samples[name];
         assert_eq!(one("countersign_registry_tools"), tools);
@@ -176,13 +176,17 @@ fn the_registrys_gauges_follow_its_reloads() {
         let reloads = &families["countersign_registry_reloads_total"].samples;
         let refusals = r#"countersign_registry_reloads_total{result="refused"}"#;
         assert_eq!(reloads[refusals], refused);
+        assert_eq!(one("countersign_registry_unreadable_files"), unreadable);
     };
     metrics.registry_read(RegistryReload::Replaced { tools: 7 }, at(1_705_322_400_500));
-    check(7.0, 1.0, 1_705_322_400.5, 0.0);
-    metrics.registry_read(RegistryReload::Refused, at(1_705_322_500_000));
-    check(7.0, 0.0, 1_705_322_400.5, 1.0);
+    check(7.0, 1.0, 1_705_322_400.5, 0.0, 0.0);
+    let missing = RegistryReload::Refused {
+        unreadable_files: 2,
+    };
+    metrics.registry_read(missing, at(1_705_322_500_000));
+    check(7.0, 0.0, 1_705_322_400.5, 1.0, 2.0);
     metrics.registry_read(RegistryReload::Unchanged, at(1_705_322_600_000));
-    check(7.0, 1.0, 1_705_322_600.0, 1.0);
+    check(7.0, 1.0, 1_705_322_600.0, 1.0, 0.0);
 }
 
 #[tokio::test]

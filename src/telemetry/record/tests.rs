@@ -9,6 +9,7 @@ use super::*;
 use crate::body::BufferedBytes;
 use crate::telemetry::LogFormat;
 use crate::telemetry::access_log::tests::{Kept, SOON};
+use crate::telemetry::words::Unanswered;
 
 struct World {
     telemetry: Arc<Telemetry>,
@@ -89,7 +90,10 @@ async fn a_call_is_told_whole() {
     advance(ms(2)).await;
     call.attempt_started(Instant::now());
     advance(ms(5)).await;
-    call.attempt(AttemptOutcome::Failed("upstream_connect"), ms(5));
+    call.attempt(
+        AttemptOutcome::Failed("upstream_connect", Unanswered::NotSent),
+        ms(5),
+    );
     call.retry("upstream_connect", ms(100));
     advance(ms(101)).await;
     call.attempt_started(Instant::now());
@@ -116,7 +120,7 @@ async fn a_call_is_told_whole() {
             "status": 200,
             "outcome": "success",
             "attempts": [
-                {"outcome": "upstream_connect", "duration_ms": 5.0},
+                {"outcome": "upstream_connect", "verdict": "not_sent", "duration_ms": 5.0},
                 {"outcome": "success", "status": 200, "duration_ms": 40.0},
             ],
             "retries": [{"reason": "upstream_connect", "wait_ms": 100.0}],
@@ -214,7 +218,7 @@ async fn a_record_dropped_within_an_attempt_reports_both_as_cancelled() {
     advance(ms(700)).await;
     drop(call);
     let line = world.line();
-    let attempts = json!([{"outcome": "cancelled", "duration_ms": 700.0}]);
+    let attempts = json!([{"outcome": "cancelled", "verdict": "maybe_seen", "duration_ms": 700.0}]);
     assert_eq!(line["attempts"], attempts);
     assert_eq!(
         (&line["status"], &line["outcome"]),
@@ -268,7 +272,7 @@ async fn an_empty_budget_is_counted_and_logged() {
     let mut call = world.call();
     let status = StatusCode::SERVICE_UNAVAILABLE;
     call.attempt(AttemptOutcome::Answered(status), Duration::ZERO);
-    call.budget_exhausted();
+    call.no_retry(NoRetry::Budget);
     call.finish(CallOutcome::Answered(status));
     assert_eq!(world.line()["budget_exhausted"], true);
     let series = r#"countersign_retry_budget_exhausted_total{tool="send_email"}"#;

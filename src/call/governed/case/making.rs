@@ -91,7 +91,8 @@ impl Case {
         let ruling = match attempts.run(policy, Instant::now(), record).await {
             Ok(answer) => {
                 let max = engine.governance.max_result_bytes;
-                let (ruling, room) = Ruling::of_answer(answer, max, &engine.body_limits).await;
+                let read = Ruling::of_answer(answer, max, &engine.body_limits, record);
+                let (ruling, room) = read.await;
                 *result_room = room;
                 ruling
             }
