@@ -16,6 +16,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::cli::client;
 use crate::cli::failure::{Ended, Failure, exit};
 use crate::cli::out::Out;
+use crate::cli::printable::printable;
 use crate::ids::{InvalidId, ScopeId, ToolName};
 use api::{Answer, Api};
 use request::{Ask, Put};
@@ -149,20 +150,18 @@ fn print(command: &Command, answer: &Answer, out: &mut Out) -> Result<(), Failur
         Command::Add(_) => {
             let tool: Tool = read(answer)?;
             let saved = format!("saved {} in {}", tool.name, tool.scope_id);
-            out.line(table::printable(&saved))?;
+            out.line(printable(&saved))?;
             shown::one(out, &tool)?;
         }
         Command::Enable(named) | Command::Disable(named) => {
             let Toggled { name, enabled } = read(answer)?;
             let state = shown::state(enabled);
             let line = format!("{state} {name} in {}", named.scope);
-            out.line(table::printable(&line))?;
+            out.line(printable(&line))?;
         }
         Command::Delete { .. } => {
             let Deleted { deleted, scope_id } = read(answer)?;
-            out.line(table::printable(&format!(
-                "deleted {deleted} from {scope_id}"
-            )))?;
+            out.line(printable(&format!("deleted {deleted} from {scope_id}")))?;
         }
     }
     Ok(())

@@ -5,8 +5,9 @@ use std::io;
 use serde::Deserialize;
 
 use crate::cli::out::{Out, Style};
+use crate::cli::printable::printable;
 use crate::cli::tools::Listed;
-use crate::cli::tools::table::{CUT, Table, WIDTH, printable};
+use crate::cli::tools::table::{CUT, Table, WIDTH};
 use crate::cli::wrap::wrap;
 
 /// A tool as the API shows it. What other implementations leave out of lists is optional.

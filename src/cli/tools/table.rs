@@ -1,5 +1,7 @@
 //! Columns that fit a page, whatever stands in them.
 
+use crate::cli::printable::printable;
+
 /// Columns of a page.
 pub const WIDTH: usize = 100;
 
@@ -70,24 +72,6 @@ fn cut(text: &str, width: usize) -> String {
     short
 }
 
-/// Text without anything that a terminal would obey: what a sidecar says may come from whoever
-/// writes descriptions.
-pub fn printable(text: &str) -> String {
-    // Marks that turn the direction of writing can make one name look like another.
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let replaced = |c| {
-        if steers(c) {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    text.chars().map(replaced).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,13 +101,5 @@ mod tests {
         assert_eq!(lines[1].chars().count(), WIDTH);
         assert_eq!(lines[1], format!("short  {b}  {c}"));
         assert_eq!(lines[2], format!("x      y{}z", " ".repeat(47)));
-    }
-
-    #[test]
-    fn nothing_in_a_cell_steers_the_terminal() {
-        assert_eq!(
-            printable("a\x1b[31m\r\n\t\u{9b}\u{202e}é…"),
-            "a\u{fffd}[31m\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}é…"
-        );
     }
 }

@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
+use crate::cli::printable::printable;
 use crate::cli::tools::api::{Answer, Api, TOKEN_VARIABLE};
-use crate::cli::tools::table::printable;
 use crate::cli::tools::{Command, Named};
 
 /// The hosted API's words for a token that is not its own.
