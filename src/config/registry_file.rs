@@ -46,6 +46,8 @@ pub struct Refused {
     pub problems: Problems,
     /// Every file that was looked at, whether it could be read or not.
     pub files: Vec<PathBuf>,
+    /// How many of those that the registry names could not be read.
+    pub unreadable_files: usize,
     /// SHA-256 over what was in them. Equal digests mean that nothing changed.
     pub digest: [u8; 32],
 }
@@ -133,10 +135,12 @@ pub fn digest_of(files: &[PathBuf]) -> [u8; 32] {
 }
 
 fn refused(problems: Problems, files: Files) -> Refused {
+    let unreadable_files = files.unreadable();
     let (files, digest) = files.finish();
     Refused {
         problems,
         files,
+        unreadable_files,
         digest,
     }
 }

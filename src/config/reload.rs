@@ -19,6 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::registry_file::digest_of;
 use crate::config::watch::Watch;
 use crate::config::{Loaded, Refused};
+use crate::lifecycle::Supervisor;
 use crate::policy::Policies;
 use crate::registry::{Registry, Snapshot};
 use crate::telemetry::RegistryReload;
@@ -98,6 +99,14 @@ pub struct Reloader {
     in_service: Digest,
     /// What was refused last, while nothing good has been seen since.
     refused: Option<(Digest, Vec<String>)>,
+    supervisor: Supervisor,
+    /// What the supervisor was told last.
+    status: String,
+}
+
+/// What a person is told of a sidecar that serves so many tools.
+pub fn serving(tools: usize) -> String {
+    format!("serving {tools} tools")
 }
 
 impl Reloader {
@@ -129,8 +138,15 @@ impl Reloader {
             files: files.into(),
             in_service,
             refused: None,
+            supervisor: Supervisor::none(),
+            status: serving(tools),
         };
         (reloader, ReloadHandle { requests: sender })
+    }
+
+    /// Tells `supervisor` of reloads that a signal asked for, and of what serves after any other.
+    pub fn announcing(self, supervisor: Supervisor) -> Self {
+        Self { supervisor, ..self }
     }
 
     /// Reloads whenever there is a reason to, for as long as the future is polled.
@@ -147,22 +163,42 @@ impl Reloader {
         loop {
             let mut waiting = Vec::new();
             let mut asked = true;
+            let mut signalled = false;
             tokio::select! {
                 // Its hint is forgotten when another branch wins, which reads the files anyway.
                 () = self.watch.changed() => asked = false,
-                () = hangups.next() => {}
+                () = hangups.next() => signalled = true,
                 Some(request) = self.requests.recv() => waiting.push(request),
             }
             // Whoever asks after this point may have changed a file that is read by then.
             while let Ok(request) = self.requests.try_recv() {
                 waiting.push(request);
             }
+            if signalled {
+                self.supervisor.reloading().await;
+            }
             let outcome = self.reload(asked || !waiting.is_empty()).await;
+            self.announce(signalled).await;
             for request in waiting {
                 // A caller that went away needs no answer.
                 let _ = request.send(outcome.clone());
             }
         }
+    }
+
+    /// Says how a reload left things, if it was announced or left something else.
+    // spec: NOTIFY-1
+    async fn announce(&mut self, signalled: bool) {
+        let mut status = serving(self.registry.current().tool_count());
+        if self.refused.is_some() {
+            status.push_str(" of the last good registry, what is in the files was refused");
+        }
+        if signalled {
+            self.supervisor.ready(&status).await;
+        } else if status != self.status {
+            self.supervisor.status(&status).await;
+        }
+        self.status = status;
     }
 
     /// Watching begins after the first read, so it asks for a second one at once.
@@ -206,15 +242,21 @@ impl Reloader {
                 Ok(loaded) if loaded.digest == self.in_service => self.keep(asked),
                 Ok(loaded) => self.replace(loaded),
                 Err(refused) => {
+                    let event = RegistryReload::Refused {
+                        unreadable_files: refused.unreadable_files,
+                    };
                     let problems = refused.problems.lines().collect();
-                    self.refuse(refused.digest, problems, asked)
+                    self.refuse(refused.digest, problems, event, asked)
                 }
             },
             // A bug in the loader must not end a sidecar that serves well.
             Err(panic) => {
                 tracing::error!(error = %panic, "reading the registry panicked");
                 let problem = "the registry could not be read because of an internal error";
-                self.refuse(Digest::default(), vec![problem.to_owned()], asked)
+                let event = RegistryReload::Refused {
+                    unreadable_files: 0,
+                };
+                self.refuse(Digest::default(), vec![problem.to_owned()], event, asked)
             }
         }
     }
@@ -253,7 +295,13 @@ impl Reloader {
     }
 
     // spec: RELOAD-2
-    fn refuse(&mut self, digest: Digest, problems: Vec<String>, asked: bool) -> ReloadOutcome {
+    fn refuse(
+        &mut self,
+        digest: Digest,
+        problems: Vec<String>,
+        event: RegistryReload,
+        asked: bool,
+    ) -> ReloadOutcome {
         let refusal = (digest, problems.clone());
         // The same bad content is reported once: a log file beside the registry makes a hint of
         // every line, and lines about that would never end.
@@ -262,7 +310,7 @@ impl Reloader {
                 tracing::error!(problem, "registry has an error");
             }
             tracing::error!("registry refused, the last good one stays in service");
-            (self.count)(RegistryReload::Refused, self.clock.now());
+            (self.count)(event, self.clock.now());
             self.registry.refuse(problems.clone());
         }
         self.refused = Some(refusal);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use metrics::Gauge;
+use metrics::{Counter, Gauge};
 use tokio::io::AsyncWriteExt as _;
 use tracing::warn;
 
@@ -22,15 +22,17 @@ pub struct ConnectionSlots {
     used: Arc<AtomicUsize>,
     max: usize,
     gauge: Gauge,
+    refused: Counter,
 }
 
 impl ConnectionSlots {
-    /// Room for `max` connections, shown in `gauge`.
-    pub fn new(max: usize, gauge: Gauge) -> Self {
+    /// Room for `max` connections, shown in `gauge`; one too many counts in `refused`.
+    pub fn new(max: usize, gauge: Gauge, refused: Counter) -> Self {
         Self {
             used: Arc::new(AtomicUsize::new(0)),
             max,
             gauge,
+            refused,
         }
     }
 
@@ -77,6 +79,7 @@ pub async fn accept_loop<S: Service>(
         match accepted {
             Ok(stream) => {
                 let Some(slot) = slots.take() else {
+                    slots.refused.increment(1);
                     tokio::task::spawn_local(turn_away(stream, when_full));
                     continue;
                 };

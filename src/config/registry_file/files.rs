@@ -13,6 +13,7 @@ pub(super) struct Files {
     folder: PathBuf,
     named: Vec<PathBuf>,
     known: HashSet<PathBuf>,
+    unreadable: HashSet<PathBuf>,
     digest: Sha256,
 }
 
@@ -23,6 +24,7 @@ impl Files {
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             named: Vec::new(),
             known: HashSet::new(),
+            unreadable: HashSet::new(),
             digest: Sha256::new(),
         }
     }
@@ -37,9 +39,18 @@ impl Files {
         let content = source::read_whole(&path, max);
         match &content {
             Ok(content) => self.note(&path, content),
-            Err(reason) => self.note(&path, reason.as_bytes()),
+            Err(reason) => {
+                self.note(&path, reason.as_bytes());
+                self.unreadable.insert(path);
+            }
         }
         content
+    }
+
+    /// How many of the files that the registry names could not be read.
+    // spec: OBS-1
+    pub(super) fn unreadable(&self) -> usize {
+        self.unreadable.len()
     }
 
     /// Takes what was found at `path` into account, the first time that it is looked at.

@@ -67,6 +67,7 @@ impl<'a> Pass<'a> {
     /// What came of it.
     pub(super) fn finish(mut self) -> Result<Loaded, Refused> {
         self.warn_of_unknown_tools();
+        let unreadable_files = self.files.unreadable();
         let (files, digest) = self.files.finish();
         match self.reading.report.finish() {
             Ok(warnings) => Ok(Loaded {
@@ -79,6 +80,7 @@ impl<'a> Pass<'a> {
             Err(problems) => Err(Refused {
                 problems,
                 files,
+                unreadable_files,
                 digest,
             }),
         }

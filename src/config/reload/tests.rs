@@ -290,8 +290,42 @@ async fn a_bad_file_changes_nothing_and_a_good_one_repairs_it() {
     world.serves(&[("second", "***one")]).await;
     assert_eq!(world.errors(), Vec::<String>::new());
     let replaced = RegistryReload::Replaced { tools: 1 };
-    let expected = [replaced, RegistryReload::Refused, replaced];
+    let refused = RegistryReload::Refused {
+        unreadable_files: 0,
+    };
+    let expected = [replaced, refused, replaced];
     assert_eq!(world.events(), expected);
+}
+
+/// The tool goes on with the secret that it has; only the metric and the log tell that it is gone.
+// spec: RELOAD-2 OBS-1
+#[tokio::test]
+async fn files_that_are_missing_are_counted_until_they_are_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tools.yaml");
+    let tool = |name: &str, file: &str| {
+        let auth = format!("{{ type: hmac_sha256, secret_file: {file} }}");
+        format!("  - {{ name: {name}, url: 'http://127.0.0.1:1/', auth: {auth} }}\n")
+    };
+    let secrets = [tool("a", "one"), tool("b", "two"), tool("c", "one")];
+    fs::write(folder.path().join("one"), "supersecret-one").unwrap();
+    fs::write(folder.path().join("two"), "supersecret-two").unwrap();
+    fs::write(&path, format!("tools:\n{}", secrets.concat())).unwrap();
+    let world = World::start(&path, NO_POLL);
+    let last = || world.events().last().copied();
+    let missing = |unreadable_files| Some(RegistryReload::Refused { unreadable_files });
+    fs::remove_file(folder.path().join("one")).unwrap();
+    // Named twice, missing once.
+    world.eventually(|| last() == missing(1)).await;
+    fs::remove_file(folder.path().join("two")).unwrap();
+    world.eventually(|| last() == missing(2)).await;
+    assert_eq!(world.tools().len(), 3);
+    rename_over(&folder.path().join("one"), "supersecret-one");
+    world.eventually(|| last() == missing(1)).await;
+    rename_over(&folder.path().join("two"), "supersecret-two");
+    world
+        .eventually(|| last() == Some(RegistryReload::Unchanged))
+        .await;
 }
 
 // spec: RELOAD-2
@@ -307,7 +341,10 @@ async fn the_old_content_repairs_a_bad_file_without_a_new_generation() {
     world.eventually(|| world.errors().is_empty()).await;
     assert_eq!(world.registry.current().generation(), 1);
     let replaced = RegistryReload::Replaced { tools: 1 };
-    let expected = [replaced, RegistryReload::Refused, RegistryReload::Unchanged];
+    let refused = RegistryReload::Refused {
+        unreadable_files: 0,
+    };
+    let expected = [replaced, refused, RegistryReload::Unchanged];
     world.eventually(|| world.events() == expected).await;
 }
 
