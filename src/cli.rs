@@ -12,11 +12,14 @@ mod completions;
 mod curl;
 mod demo;
 mod example;
+mod explain;
 mod failure;
 mod header_text;
 mod input;
 mod logging;
 mod out;
+mod printable;
+mod ready;
 mod secret_from;
 mod serve;
 mod settings_from;
@@ -61,9 +64,13 @@ enum Command {
     Config(ConfigCommand),
     /// Look at the tools of a running sidecar and change them
     Tools(tools::Arguments),
+    /// Say what became of a call, from its line in the access log
+    Explain(explain::Arguments),
     /// Look at an audit log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Say whether a running sidecar takes calls
+    Ready(ready::Arguments),
     /// Print a script that completes commands and options in a shell
     Completions(completions::Arguments),
     /// Print the version
@@ -81,7 +88,7 @@ enum ConfigCommand {
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return explain(&error),
+        Err(error) => return told(&error),
     };
     let mut out = Out::stdout();
     let ended = run(arguments.command, &mut out);
@@ -99,14 +106,16 @@ fn run(command: Command, out: &mut Out) -> Ended {
         Command::Verify(arguments) => verify::run(&arguments, out),
         Command::Config(ConfigCommand::Example) => example::run(out),
         Command::Tools(arguments) => tools::run(&arguments, out),
+        Command::Explain(arguments) => explain::run(&arguments, out),
         Command::Audit(command) => audit::run(&command, out),
+        Command::Ready(arguments) => ready::run(&arguments, out),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command(), out),
         Command::Version(arguments) => version::run(&arguments, out),
     }
 }
 
 /// Help and version are answers, for standard output; everything else is a mistake.
-fn explain(error: &clap::Error) -> ExitCode {
+fn told(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if error.use_stderr() {
         Out::stderr().say(&text);

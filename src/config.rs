@@ -24,7 +24,7 @@ pub use problem::{Problem, Problems};
 #[cfg(feature = "test-support")]
 pub use registry_file::read;
 pub use registry_file::{Loaded, Refused, load};
-pub use reload::{ReloadHandle, ReloadOutcome, Reloader};
+pub use reload::{ReloadHandle, ReloadOutcome, Reloader, serving};
 pub use settings::{
     AgentToken, BadSettings, LogSettings, RegistrySettings, Settings, Sources, StorePlace,
 };

@@ -14,6 +14,7 @@ use crate::cli::settings_from::SettingFlags;
 use crate::cli::signals::{EndSignals, until_signalled};
 use crate::cli::{client, logging};
 use crate::config::{BadSettings, Settings};
+use crate::lifecycle::Supervisor;
 
 /// What `serve` takes. Every setting can also be given in the settings file or as an environment
 /// variable; a flag wins over both.
@@ -43,6 +44,7 @@ pub fn run(arguments: Arguments) -> Ended {
 
 async fn sidecar(settings: Settings, signal: oneshot::Receiver<i32>) -> Ended {
     let bound = app::build(settings, RegistrySource::File, AccessLogTo::Stdout)?;
+    let bound = bound.supervised_by(Supervisor::found(|name| std::env::var_os(name)));
     let stop = async {
         // The other end is dropped only together with this future.
         let _ = signal.await;

@@ -16,7 +16,7 @@ use crate::config::settings::Settings;
 use crate::telemetry::LogFormat;
 
 pub use document::example;
-pub use kind::{Fault, Item, Kind, Unit, Value};
+pub use kind::{Fault, Item, Kind, Unit, Value, admin_token};
 
 /// The beginning of every environment variable that is a setting.
 pub const VARIABLE_PREFIX: &str = "COUNTERSIGN_";
@@ -164,6 +164,12 @@ pub static TABLE: &[Setting] = &[
         "\"\"",
         "The Tools API's bearer token; without one the API is disabled.",
         Kind::Token(|s, v| s.admin.token = v),
+    ),
+    Setting::new(
+        "admin.token_file",
+        "null",
+        "The file that holds this token, in place of admin.token; read once, at start.",
+        Kind::OptionalPath(|s, v| s.admin.token_file = v),
     ),
     Setting::new(
         "registry.path",

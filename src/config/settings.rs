@@ -97,6 +97,8 @@ pub struct AdminSettings {
     pub socket_mode: SocketMode,
     /// The API's bearer token; the API is disabled without one.
     pub token: Option<Secret>,
+    /// The file that `token` was read from, if it was.
+    pub token_file: Option<PathBuf>,
 }
 
 /// `registry:`
@@ -229,6 +231,7 @@ impl Settings {
                 listen: nowhere,
                 socket_mode: SocketMode::OWNER,
                 token: None,
+                token_file: None,
             },
             registry: RegistrySettings {
                 path: PathBuf::new(),

@@ -284,6 +284,18 @@ fn token(text: &str, min: usize) -> Option<Secret> {
     fits.then(|| Secret::new(text))
 }
 
+/// The admin token that a file holds, without the line break at its end.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn admin_token(content: &[u8]) -> Result<Secret, String> {
+    let text = content.strip_suffix(b"\n").unwrap_or(content);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let text = str::from_utf8(text).ok();
+    text.and_then(|text| token(text, Secret::MIN_LEN))
+        .ok_or_else(|| token_rule(Secret::MIN_LEN))
+}
+
 fn token_rule(min: usize) -> String {
     format!("must be at least {min} visible ASCII characters, since it travels in a header")
 }

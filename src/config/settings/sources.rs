@@ -13,11 +13,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::options::{Fault, Item, Kind, Setting, Value};
+use crate::config::options::{Fault, Item, Kind, Setting, Value, admin_token};
 use crate::config::problem::{Position, Problem, Severity};
 use crate::config::settings::{BadSettings, Settings};
+use crate::config::source::read_whole;
 use crate::secret::Secret;
 use crate::server::ListenAddress;
+
+/// A file of a token that is larger than this is a wrong file.
+const TOKEN_FILE_BYTES: u64 = 64 * 1024;
 
 /// What [`Settings::resolve`] reads. The default is nothing but the defaults.
 #[derive(Default)]
@@ -112,6 +116,7 @@ impl Resolution {
             return;
         }
         self.judge_reach();
+        self.read_admin_token();
         let (agents, admin) = (&self.settings.agents, &self.settings.admin);
         if agents.listen.collides_with(&admin.listen) {
             self.contradiction(
@@ -125,6 +130,27 @@ impl Resolution {
                 &["limits.max_buffered_bytes", "limits.max_body_bytes"],
                 "must be at least limits.max_body_bytes, or the largest body never fits",
             );
+        }
+    }
+
+    /// Takes the admin token from the file that holds it.
+    // spec: CONF-1
+    fn read_admin_token(&mut self) {
+        let admin = &self.settings.admin;
+        let Some(path) = &admin.token_file else {
+            return;
+        };
+        if admin.token.is_some() {
+            let message = "and admin.token exclude each other; keep one of them";
+            self.contradiction(&["admin.token_file", "admin.token"], message);
+            return;
+        }
+        let read = read_whole(path, TOKEN_FILE_BYTES)
+            .map_err(|reason| format!("the file {reason}"))
+            .and_then(|content| admin_token(&content).map_err(|rule| format!("the token {rule}")));
+        match read {
+            Ok(token) => self.settings.admin.token = Some(token),
+            Err(message) => self.contradiction(&["admin.token_file"], &message),
         }
     }
 

@@ -62,7 +62,7 @@ fn without_any_source_the_defaults_hold() {
         agents: AgentSettings { listen: Tcp(127.0.0.1:8787), socket_mode: SocketMode(0600), default_id: AgentId(agent), tokens: [], \
         allowed_origins: [], allowed_hosts: [], allow_unauthenticated: false, \
         max_connections: 4096 }, \
-        admin: AdminSettings { listen: Tcp(127.0.0.1:8788), socket_mode: SocketMode(0600), token: None }, \
+        admin: AdminSettings { listen: Tcp(127.0.0.1:8788), socket_mode: SocketMode(0600), token: None, token_file: None }, \
         registry: RegistrySettings { path: \"tools.yaml\", secrets_dir: \"secrets\", poll_interval: 5s }, \
         limits: LimitSettings { max_body_bytes: 10485760, max_buffered_bytes: 268435456, \
         head_timeout: 10s, body_timeout: 30s, max_head_bytes: 65536, max_result_bytes: 4194304 }, \
@@ -122,7 +122,7 @@ fn every_setting_of_the_file_arrives() {
         allowed_origins: [\"https://app.example.com\", \"http://localhost:6274\"], \
         allowed_hosts: [\"agents.example\"], allow_unauthenticated: false, \
         max_connections: 7 }, \
-        admin: AdminSettings { listen: Unix(\"/run/admin.sock\"), socket_mode: SocketMode(0640), token: Some(Secret(***)) }, \
+        admin: AdminSettings { listen: Unix(\"/run/admin.sock\"), socket_mode: SocketMode(0640), token: Some(Secret(***)), token_file: None }, \
         registry: RegistrySettings { path: \"FOLDER/r/t.yaml\", secrets_dir: \"keys\", poll_interval: 250ms }, \
         limits: LimitSettings { max_body_bytes: 1, max_buffered_bytes: 2, \
         head_timeout: 300ms, body_timeout: 400ms, max_head_bytes: 8192, max_result_bytes: 1024 }, \
@@ -163,6 +163,52 @@ fn the_environment_may_name_the_file() {
     let path = world.sources.config.take().unwrap();
     let world = world.variable("COUNTERSIGN_CONFIG", path.to_str().unwrap());
     assert_eq!(world.settings().workers.get(), 5);
+}
+
+// spec: CONF-1
+#[test]
+fn the_admin_token_may_come_from_a_file() {
+    let check = |content: &[u8], token: &str, expected: Result<&[u8], &str>| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, content).unwrap();
+        let world = World::new(&format!("admin: {{ token: '{token}' }}"))
+            .variable("COUNTERSIGN_ADMIN_TOKEN_FILE", path.to_str().unwrap());
+        let resolved = Settings::resolve(&world.sources);
+        let read = resolved.as_ref().map(|settings| {
+            let token = settings.admin.token.as_ref();
+            token.expect("a file was named").expose()
+        });
+        assert_eq!(
+            read.map_err(ToString::to_string),
+            expected.map_err(String::from)
+        );
+    };
+    let at = |message: &str| format!("COUNTERSIGN_ADMIN_TOKEN_FILE: admin.token_file: {message}");
+    let rule =
+        "the token must be at least 8 visible ASCII characters, since it travels in a header";
+    check(b"from-a-file", "", Ok(b"from-a-file"));
+    check(b"from-a-file\r\n", "", Ok(b"from-a-file"));
+    check(b"from-a-file\n\n", "", Err(&at(rule)));
+    check(b"short\n", "", Err(&at(rule)));
+    check(b"", "", Err(&at(rule)));
+    check(b"\xff\xff\xff\xff\xff\xff\xff\xff", "", Err(&at(rule)));
+    check(
+        &[b'a'; 70_000],
+        "",
+        Err(&at("the file is larger than 65536 bytes")),
+    );
+    let both = "and admin.token exclude each other; keep one of them";
+    check(b"from-a-file", "from-the-settings", Err(&at(both)));
+}
+
+// spec: CONF-1
+#[test]
+fn a_token_file_that_is_missing_is_a_problem_of_the_settings() {
+    let world = World::new("admin:\n  token_file: nothing\n");
+    let problems = Settings::resolve(&world.sources).unwrap_err().to_string();
+    let expected = "s.yaml:2:15: admin.token_file: the file cannot be read: No such file";
+    assert!(problems.contains(expected), "{problems}");
 }
 
 #[test]
