@@ -62,6 +62,19 @@ pub type Reload = Box<dyn Fn() -> Reloading + Send + Sync>;
 /// A reload under way.
 pub type Reloading = Pin<Box<dyn Future<Output = Result<(), Vec<String>>> + Send>>;
 
+/// Begins the end of the process, as SIGTERM does. What is asked more than once happens once.
+pub type Quit = Box<dyn Fn() + Send + Sync>;
+
+/// What operators ask of the process itself.
+pub struct Process {
+    /// Tells whether it wants calls.
+    pub readiness: Readiness,
+    /// Reads its registry again.
+    pub reload: Reload,
+    /// Ends it.
+    pub quit: Quit,
+}
+
 /// Answers what the admin listener is asked.
 pub struct AdminApi {
     /// `None` closes everything that is not open to all.
@@ -70,8 +83,7 @@ pub struct AdminApi {
     tools: Tools,
     /// What the registry's state says about room for bodies.
     bodies: BodyLimits,
-    readiness: Readiness,
-    reload: Reload,
+    process: Process,
     /// `None` where no calls can be made.
     run: Option<Run>,
     governing: Governing,
@@ -86,8 +98,7 @@ impl AdminApi {
         metrics: Arc<Metrics>,
         registry: Arc<Registry>,
         bodies: BodyLimits,
-        readiness: Readiness,
-        reload: Reload,
+        process: Process,
         (governance, books): (Arc<Governance>, Books),
     ) -> Self {
         Self {
@@ -99,8 +110,7 @@ impl AdminApi {
                 reach: Reach::PublicOnly,
             },
             bodies,
-            readiness,
-            reload,
+            process,
             run: None,
             governing: Governing {
                 governance,
@@ -191,15 +201,19 @@ impl AdminApi {
                 Ok(reply::exposition(self.metrics.render()))
             }
             Action::Health => Ok(reply::text(StatusCode::OK, "ok")),
-            Action::Ready => Ok(match (self.readiness)() {
+            Action::Ready => Ok(match (self.process.readiness)() {
                 Ok(()) => reply::text(StatusCode::OK, "ready"),
                 Err(reason) => reply::text(StatusCode::SERVICE_UNAVAILABLE, reason),
             }),
             Action::Registry => Ok(registry::status(&self.tools.registry, &self.bodies)),
-            Action::Reload => Ok(match (self.reload)().await {
+            Action::Reload => Ok(match (self.process.reload)().await {
                 Ok(()) => registry::status(&self.tools.registry, &self.bodies),
                 Err(errors) => registry::refused(&errors),
             }),
+            Action::Quit => {
+                (self.process.quit)();
+                Ok(reply::draining())
+            }
             Action::Describe => Ok(reply::json(StatusCode::OK, &openapi::document())),
             Action::ListTools => self.tools.list(&head),
             Action::PutTool => self.tools.put(&head, body).await,

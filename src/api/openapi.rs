@@ -76,6 +76,7 @@ fn operation_id(action: Action, method: &str) -> String {
         Action::Ready => "readiness",
         Action::Registry => "registry",
         Action::Reload => "reload_registry",
+        Action::Quit => "quit",
         Action::Describe => "openapi",
         Action::ListTools => "list_tools",
         Action::PutTool => "put_tool",
@@ -115,7 +116,8 @@ fn parameter(place: &str, field: &dyn Described, required: bool) -> Value {
 
 fn responses(endpoint: &Endpoint) -> Value {
     let action = endpoint.action;
-    let mut responses = json!({ "200": success(action) });
+    let status = if action == Action::Quit { "202" } else { "200" };
+    let mut responses = json!({ status: success(action) });
     let mut refusal = |status: &str, about: &str, schema: &str| {
         responses[status] = json!({ "description": about, "content": json_content(schema) });
     };
@@ -180,6 +182,7 @@ fn success(action: Action) -> Value {
         Action::Health => return text("It runs."),
         Action::Ready => return text("Calls are welcome."),
         Action::Registry | Action::Reload => ("The state of the registry.", "Registry"),
+        Action::Quit => ("The end has begun.", "Quitting"),
         Action::Describe => ("This description.", "Document"),
         Action::ListTools => ("The tools.", "Tools"),
         Action::PutTool => ("The tool as it is now in service.", "Tool"),

@@ -36,6 +36,15 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     reply(status, "application/json", body.into())
 }
 
+/// The end has begun.
+// spec: LIFE-4
+pub fn draining() -> Reply {
+    json(
+        StatusCode::ACCEPTED,
+        &json!({ "ok": true, "status": "draining" }),
+    )
+}
+
 /// `{"detail": …}`, which is how the hosted API words every refusal.
 // spec: API-2
 pub fn detail(status: StatusCode, detail: impl Serialize) -> Reply {

@@ -55,6 +55,8 @@ pub enum Action {
     Registry,
     /// Read the registry again.
     Reload,
+    /// End the process.
+    Quit,
     /// Describe the API.
     Describe,
     /// List tools.
@@ -85,7 +87,7 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
 
 /// What is answered about tools and the process.
 // spec: API-1 API-4
-static ENDPOINTS: [Endpoint; 12] = [
+static ENDPOINTS: [Endpoint; 13] = [
     Endpoint {
         about: "Lists the tools of a scope: global ones first, then by agent, each by name.",
         query: ANY_SCOPE,
@@ -124,6 +126,10 @@ static ENDPOINTS: [Endpoint; 12] = [
     Endpoint {
         about: "Reads the registry file again and puts it into service if it is valid.",
         ..plain(Verb::Post, "/v1/registry/reload", Action::Reload)
+    },
+    Endpoint {
+        about: "Ends the process as SIGTERM does: calls in flight are finished first.",
+        ..plain(Verb::Post, "/quit", Action::Quit)
     },
     Endpoint {
         about: "Describes this API in OpenAPI 3.1.",
@@ -173,6 +179,7 @@ impl Action {
             Self::Metrics | Self::Health | Self::Ready => true,
             Self::Registry
             | Self::Reload
+            | Self::Quit
             | Self::Describe
             | Self::ListTools
             | Self::PutTool
@@ -196,6 +203,7 @@ impl Action {
             | Self::Ready
             | Self::Registry
             | Self::Reload
+            | Self::Quit
             | Self::Describe
             | Self::ListTools
             | Self::ShowTool

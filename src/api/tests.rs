@@ -4,7 +4,7 @@ mod governing;
 mod policies;
 mod tools;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -53,6 +53,8 @@ struct Door {
     api: AdminApi,
     registry: Arc<Registry>,
     ready: Arc<AtomicBool>,
+    /// How often the end was asked for.
+    quits: Arc<AtomicUsize>,
 }
 
 impl Door {
@@ -63,6 +65,8 @@ impl Door {
     fn to(registry: Arc<Registry>, token: Option<&str>, reloads: Result<(), Vec<String>>) -> Self {
         let ready = Arc::new(AtomicBool::new(true));
         let (probe, reloaded) = (Arc::clone(&ready), Arc::clone(&registry));
+        let quits = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::clone(&quits);
         let api = AdminApi::new(
             token.map(Secret::new).as_ref(),
             Arc::new(Metrics::new(BufferedBytes::new(0))),
@@ -72,31 +76,37 @@ impl Door {
                 timeout: Duration::from_secs(30),
                 buffered: BufferedBytes::new(4000),
             },
-            Box::new(move || {
-                probe
-                    .load(Ordering::Relaxed)
-                    .then_some(())
-                    .ok_or("draining")
-            }),
-            Box::new(move || {
-                let (registry, reloads) = (Arc::clone(&reloaded), reloads.clone());
-                Box::pin(async move {
-                    match &reloads {
-                        Ok(()) => {
-                            let at = Timestamp::from_unix_millis(1_705_322_500_000);
-                            registry.replace(SnapshotBuilder::new(None).finish(), at);
+            Process {
+                readiness: Box::new(move || {
+                    probe
+                        .load(Ordering::Relaxed)
+                        .then_some(())
+                        .ok_or("draining")
+                }),
+                reload: Box::new(move || {
+                    let (registry, reloads) = (Arc::clone(&reloaded), reloads.clone());
+                    Box::pin(async move {
+                        match &reloads {
+                            Ok(()) => {
+                                let at = Timestamp::from_unix_millis(1_705_322_500_000);
+                                registry.replace(SnapshotBuilder::new(None).finish(), at);
+                            }
+                            Err(errors) => registry.refuse(errors.clone()),
                         }
-                        Err(errors) => registry.refuse(errors.clone()),
-                    }
-                    reloads
-                })
-            }),
+                        reloads
+                    })
+                }),
+                quit: Box::new(move || {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }),
+            },
             governed(Clock::System),
         );
         Self {
             api,
             registry,
             ready,
+            quits,
         }
     }
 
@@ -262,12 +272,18 @@ async fn unknown_paths_and_methods_are_told_apart() {
         (Method::PUT, "/readyz", "GET, HEAD"),
         (Method::DELETE, "/v1/registry", "GET"),
         (Method::GET, "/v1/registry/reload", "POST"),
+        (Method::GET, "/quit", "POST"),
     ] {
         let refused = door.ask(method, path, Some(TOKEN)).await;
         assert_eq!(refused.status, 405, "{path}");
         assert_eq!(refused.json(), json!({"detail": "Method Not Allowed"}));
         assert_eq!(refused.header(ALLOW), Some(allow));
     }
+    // HEAD is no method of a path that only takes POST, and is answered without a body.
+    let refused = door.ask(Method::HEAD, "/quit", Some(TOKEN)).await;
+    assert_eq!(refused.status, 405);
+    assert_eq!(refused.header(ALLOW), Some("POST"));
+    assert_eq!(refused.body, "");
 }
 
 // spec: API-4 RELOAD-2
@@ -475,6 +491,28 @@ async fn a_refused_reload_lists_every_error_and_changes_nothing() {
         ]})
     );
     assert_eq!(door.registry.current().generation(), 1);
+}
+
+// spec: LIFE-4
+#[tokio::test]
+async fn the_end_is_the_operators_to_ask_for() {
+    let door = Door::new(Some(TOKEN), Ok(()));
+    let path = "/quit";
+    assert_eq!(door.ask(Method::POST, path, None).await.status, 401);
+    let wrong = door.ask(Method::POST, path, Some("once_live_other")).await;
+    assert_eq!(wrong.status, 403);
+    let disabled = Door::new(None, Ok(()));
+    let closed = disabled.ask(Method::POST, path, Some("")).await;
+    assert_eq!(closed.status, 403);
+    assert_eq!(closed.json()["detail"]["error"], "admin_api_disabled");
+    for door in [&door, &disabled] {
+        assert_eq!(door.quits.load(Ordering::Relaxed), 0, "nobody may yet");
+    }
+    let accepted = door.ask(Method::POST, path, Some(TOKEN)).await;
+    assert_eq!(accepted.status, 202);
+    let status = json!({ "ok": true, "status": "draining" });
+    assert_eq!(accepted.json(), status);
+    assert_eq!(door.quits.load(Ordering::Relaxed), 1);
 }
 
 #[test]

@@ -46,6 +46,15 @@ pub fn schemathesis() -> Command {
     )
 }
 
+/// An interpreter whose virtualenv has what reads Compose files.
+///
+/// # Panics
+/// As [`venv`] does.
+pub fn python_with_compose() -> Command {
+    let folder = target_dir().join("compose-venv");
+    program(&make_venv(&folder, "requirements-compose.txt"), "python")
+}
+
 /// The command line of pytest, in the folder of the published SDK's source distribution, which brings
 /// the SDK's own tests. Both are in a virtualenv of their own.
 ///
@@ -74,6 +83,21 @@ pub fn sdk_tests() -> Command {
     }
     let mut command = program(&venv, "pytest");
     command.current_dir(sources.join(UNPACKED));
+    command
+}
+
+/// Reads YAML files and holds them against the schemas of these versions of Kubernetes, in a virtualenv of
+/// its own: the schemas are large. The command prints an object of all documents of each file.
+///
+/// # Panics
+/// As [`venv`] does.
+pub fn kubernetes(versions: &[&str]) -> Command {
+    let folder = target_dir().join("kubernetes-venv");
+    let venv = make_venv(&folder, "requirements-kubernetes.txt");
+    let mut command = program(&venv, "python");
+    command
+        .arg("tests/python/kubernetes.py")
+        .arg(versions.join(","));
     command
 }
 

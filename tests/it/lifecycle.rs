@@ -8,10 +8,13 @@ use std::thread;
 
 use countersign::test_support::fake_tool::answer;
 use countersign::test_support::process::{Sidecar, eventually, run};
-use countersign::test_support::{FakeTool, Gate, Step};
+use countersign::test_support::{FakeTool, Gate, Reply, Step};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{BINARY, get, post};
+use crate::support::{BINARY, ask, get, post};
+
+const TOKEN: &str = "an-operators-token";
 
 /// A registry with one tool `t` that is behind `upstream`.
 fn registry(dir: &TempDir, upstream: &FakeTool) -> PathBuf {
@@ -58,6 +61,30 @@ fn calls_in_flight_finish_and_new_ones_are_refused() {
     );
 }
 
+// spec: LIFE-1 CLI-1
+#[test]
+fn ready_says_whether_a_sidecar_takes_calls() {
+    let dir = TempDir::new().unwrap();
+    let gate = Gate::closed();
+    let upstream = FakeTool::script([Step::AnswerWhenOpen(gate.clone(), answer(200, &[]))]);
+    let mut sidecar = Sidecar::start(BINARY, &registry(&dir, &upstream));
+    let url = format!("http://{}", sidecar.admin);
+    let ready = || run(Command::new(BINARY).args(["ready", "--admin-url", &url]));
+    assert_eq!(ready(), (0, "ready\n".into(), String::new()));
+    let agents = sidecar.agents;
+    let call = thread::spawn(move || post(agents, "/tools/t", "{}"));
+    eventually(|| (upstream.received().len() == 1).then_some(())).expect("a call in flight");
+    sidecar.signal("TERM");
+    eventually(|| (get(sidecar.admin, "/readyz").status == 503).then_some(())).expect("draining");
+    assert_eq!(ready(), (1, String::new(), "not ready: draining\n".into()));
+    gate.open();
+    call.join().unwrap();
+    assert_eq!(sidecar.exit().code(), Some(0));
+    let (code, printed, said) = ready();
+    assert_eq!((code, &*printed), (1, ""));
+    assert!(said.starts_with("nobody answers at "), "{said}");
+}
+
 // spec: LIFE-2
 #[test]
 fn a_drain_does_not_wait_for_ever() {
@@ -94,6 +121,71 @@ fn a_second_signal_ends_the_process_at_once() {
     sidecar.signal("TERM");
     assert_eq!(sidecar.exit().code(), Some(128 + 15));
     let _ = call.join().unwrap();
+}
+
+/// A sidecar with an admin token, and one call that the tool has and does not answer yet.
+fn with_a_call_in_flight(dir: &TempDir, gate: &Gate) -> (Sidecar, thread::JoinHandle<Reply>) {
+    let upstream = FakeTool::script([Step::AnswerWhenOpen(gate.clone(), answer(200, &[]))]);
+    let environment = [("COUNTERSIGN_ADMIN_TOKEN", TOKEN)];
+    let sidecar = Sidecar::start_with(BINARY, &registry(dir, &upstream), &[], &environment);
+    let agents = sidecar.agents;
+    let call = thread::spawn(move || post(agents, "/tools/t", "{}"));
+    eventually(|| (upstream.received().len() == 1).then_some(())).expect("a call in flight");
+    (sidecar, call)
+}
+
+fn quit(sidecar: &Sidecar) {
+    let reply = ask(sidecar.admin, TOKEN, "POST", "/quit", &Value::Null);
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.text(), r#"{"ok":true,"status":"draining"}"#);
+}
+
+// spec: LIFE-4 LIFE-2
+#[test]
+fn an_operator_can_ask_for_the_end_as_a_signal_does() {
+    let dir = TempDir::new().unwrap();
+    let gate = Gate::closed();
+    let (mut sidecar, call) = with_a_call_in_flight(&dir, &gate);
+    let refused = ask(
+        sidecar.admin,
+        "another-token",
+        "POST",
+        "/quit",
+        &Value::Null,
+    );
+    assert_eq!(refused.status, 403);
+    assert_eq!(get(sidecar.admin, "/readyz").status, 200);
+
+    quit(&sidecar);
+    eventually(|| (get(sidecar.admin, "/readyz").status == 503).then_some(())).expect("not ready");
+    eventually(|| TcpStream::connect(sidecar.agents).is_err().then_some(()))
+        .expect("connections refused");
+    // Neither cuts the call off: an operator who is in doubt asks again, and Kubernetes always does.
+    quit(&sidecar);
+    sidecar.signal("TERM");
+    assert_eq!(get(sidecar.admin, "/readyz").text(), "draining");
+
+    gate.open();
+    call.join().unwrap().expect_answer(200);
+    assert_eq!(sidecar.exit().code(), Some(0));
+    assert_eq!(
+        sidecar.stdout.all().len(),
+        1,
+        "the call is in the access log"
+    );
+}
+
+// spec: LIFE-4
+#[test]
+fn a_second_signal_ends_that_drain_too() {
+    let dir = TempDir::new().unwrap();
+    let (mut sidecar, _call) = with_a_call_in_flight(&dir, &Gate::closed());
+    quit(&sidecar);
+    // Two signals of one kind may arrive as one; two of different kinds, in either order.
+    sidecar.signal("INT");
+    sidecar.signal("TERM");
+    let code = sidecar.exit().code();
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
 }
 
 /// The kernel would let it join in and take half of the calls.

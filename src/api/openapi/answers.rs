@@ -17,6 +17,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         &registry(),
         &refusals(),
         &[("Ruling", ruling()), ("Document", document())],
+        &[("Quitting", quitting())],
         &policies::answers(),
         &governed::agents(),
         &governed::leases(),
@@ -67,6 +68,13 @@ fn tools() -> [(&'static str, Value); 4] {
         ),
         ("Deleted", deleted),
     ]
+}
+
+fn quitting() -> Value {
+    exactly(json!({
+        "ok": yes(),
+        "status": { "type": "string", "const": "draining" },
+    }))
 }
 
 fn registry() -> [(&'static str, Value); 2] {

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::api::AdminApi;
+use crate::api::{AdminApi, Process};
 use crate::body::{BodyLimits, BufferedBytes};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Change, EditError, ToolWrite};
@@ -100,8 +100,11 @@ impl Door {
             Arc::new(Metrics::new(body_limits.buffered.clone())),
             Arc::clone(&file.registry),
             body_limits,
-            Box::new(|| Ok(())),
-            Box::new(|| Box::pin(ready(Ok(())))),
+            Process {
+                readiness: Box::new(|| Ok(())),
+                reload: Box::new(|| Box::pin(ready(Ok(())))),
+                quit: Box::new(|| ()),
+            },
             governed(Clock::System),
         );
         let writer = Arc::clone(&file);

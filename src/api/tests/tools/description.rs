@@ -20,6 +20,7 @@ async fn the_description_fits_what_is_asked_and_answered() {
         "/v1/ai/run",
         "/v1/registry",
         "/v1/registry/reload",
+        "/quit",
         "/openapi.json",
         "/metrics",
         "/healthz",
@@ -94,6 +95,7 @@ async fn the_description_fits_what_is_asked_and_answered() {
         ("/v1/tools/{name}", Method::DELETE, name, String::new()),
         ("/v1/registry", Method::GET, "/v1/registry", String::new()),
         ("/openapi.json", Method::GET, "/openapi.json", String::new()),
+        ("/quit", Method::POST, "/quit", String::new()),
     ] {
         let verb = method.as_str().to_lowercase();
         let answer = desk.ask(method, path, &body).await;
