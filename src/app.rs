@@ -19,7 +19,7 @@ use crate::api::Books;
 use crate::body::BufferedBytes;
 use crate::clock::Clock;
 use crate::config::{Settings, StorePlace, read_whole};
-use crate::lifecycle::Work;
+use crate::lifecycle::{Supervisor, Work};
 use crate::policy::Policies;
 use crate::registry::{LoadedFrom, Registry, Snapshot};
 use crate::server::{ConnectionSlots, ListenAddress, Listeners, SocketMode, bind};
@@ -73,6 +73,7 @@ pub struct Bound {
     admin: Listeners,
     watched: Option<Watched>,
     books: Books,
+    supervisor: Supervisor,
 }
 
 /// Binds the listeners and loads the registry.
@@ -126,12 +127,14 @@ pub fn build(
         admin,
         watched,
         books,
+        supervisor: Supervisor::none(),
         parts: Arc::new(Parts {
             registry: Arc::new(Registry::new(snapshot, loaded_from)),
             access_log,
             slots: ConnectionSlots::new(
                 settings.agents.max_connections,
                 metrics.agent_connections(),
+                metrics.agent_connections_refused(),
             ),
             metrics,
             buffered,
@@ -208,5 +211,10 @@ impl Bound {
     /// Where operators look.
     pub fn admin(&self) -> &ListenAddress {
         &self.admin.address
+    }
+
+    /// Has `supervisor` told how the sidecar stands. It is told nothing otherwise.
+    pub fn supervised_by(self, supervisor: Supervisor) -> Self {
+        Self { supervisor, ..self }
     }
 }

@@ -2,13 +2,20 @@
 //!
 //! Nothing long-lived is spawned without a [`DrainWatch`]: holding one means "wait for me", and
 //! dropping it means "I am done". What outlives the connection that asked for it is [`Work`]. What
-//! finishing means is each task's own business.
+//! finishing means is each task's own business. What the service manager is told of all this goes
+//! through a [`Supervisor`].
+
+mod roll_call;
+mod supervisor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
+
+pub use roll_call::{Member, RollCall};
+pub use supervisor::Supervisor;
 
 /// Makes the two ends of a drain.
 pub fn drain() -> (Drainer, DrainWatch) {

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::api::{AdminApi, AdminDoor, Books, Edit};
+use crate::api::{AdminApi, AdminDoor, Books, Edit, Process, Quit};
 use crate::app::parts::Parts;
 use crate::config::{
     self, EditError, Editor, Loaded, Refused, RegistrySettings, ReloadHandle, ReloadOutcome,
     Reloader,
 };
-use crate::lifecycle::Readiness;
+use crate::lifecycle::{Readiness, Supervisor};
 use crate::registry::Snapshot;
 use crate::server::guard::Guard;
 
@@ -26,7 +26,11 @@ pub(super) fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Loaded, R
 }
 
 /// Keeps the registry in service equal to its files from now on.
-pub(super) fn start_reloads(parts: &Arc<Parts>, watched: Watched) -> ReloadHandle {
+pub(super) fn start_reloads(
+    parts: &Arc<Parts>,
+    watched: Watched,
+    supervisor: Supervisor,
+) -> ReloadHandle {
     let metrics = Arc::clone(&parts.metrics);
     let shared = Arc::clone(parts);
     let governance = Arc::clone(&parts.governance);
@@ -42,7 +46,7 @@ pub(super) fn start_reloads(parts: &Arc<Parts>, watched: Watched) -> ReloadHandl
         Arc::new(move |event, at| metrics.registry_read(event, at)),
         parts.clock,
     );
-    tokio::task::spawn_local(reloader.run());
+    tokio::task::spawn_local(reloader.announcing(supervisor).run());
     handle
 }
 
@@ -52,6 +56,7 @@ pub(super) fn admin_door(
     readiness: Readiness,
     reloads: Option<ReloadHandle>,
     books: Books,
+    quit: Quit,
 ) -> AdminDoor {
     let governed = parts.governed(&parts.engine());
     let edits = reloads.clone().map(|reloads| edits(parts, reloads));
@@ -60,8 +65,11 @@ pub(super) fn admin_door(
         Arc::clone(&parts.metrics),
         Arc::clone(&parts.registry),
         parts.body_limits(),
-        Box::new(move || readiness.check()),
-        Box::new(move || Box::pin(reload(reloads.clone()))),
+        Process {
+            readiness: Box::new(move || readiness.check()),
+            reload: Box::new(move || Box::pin(reload(reloads.clone()))),
+            quit,
+        },
         (Arc::clone(&parts.governance), books),
     )
     .running(Box::new(move |headers, body| {

@@ -1,5 +1,5 @@
-//! A sidecar from its start to its end: workers and operators' listener, the drain, and the last
-//! lines.
+//! A sidecar from its start to its end: workers and operators' listener, what the service manager
+//! is told, the drain, and the last lines.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
@@ -16,7 +16,8 @@ use crate::app::Bound;
 use crate::app::admin::{Watched, admin_door, start_reloads};
 use crate::app::parts::Parts;
 use crate::app::worker::Worker;
-use crate::lifecycle::{DrainWatch, Drainer, Readiness, drain};
+use crate::config::serving;
+use crate::lifecycle::{DrainWatch, Drainer, Readiness, RollCall, Supervisor, drain};
 use crate::server::{ConnectionSlots, Listener, accept_loop};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -41,14 +42,14 @@ const ADMIN_FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 impl Bound {
-    /// Serves until `stop` completes, then drains and returns.
+    /// Serves until `stop` completes or an operator asks for the end, then drains and returns.
     ///
     /// Must be awaited inside a tokio `LocalRuntime`. Dropping the future leaves the workers
     /// without an end; only a process that exits does that.
     ///
     /// # Errors
     /// When a worker or the admin side cannot be started, or a worker ends by itself.
-    // spec: LIFE-1 LIFE-2
+    // spec: LIFE-1 LIFE-2 LIFE-4 NOTIFY-1
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Self {
             parts,
@@ -56,6 +57,7 @@ impl Bound {
             admin,
             watched,
             books,
+            supervisor,
         } = self;
         parts.metrics.count_tasks(Handle::current().metrics());
         // Whoever calls meanwhile waits to be accepted. Without an answer every call is told so.
@@ -67,6 +69,7 @@ impl Bound {
         let (agents_drain, agents_watch) = drain();
         let (admin_drain, admin_watch) = drain();
         let (lost, mut lost_worker) = mpsc::channel(1);
+        let mut roll = RollCall::default();
         let mut workers = Vec::with_capacity(agents.listeners.len());
         for (number, listener) in agents.listeners.into_iter().enumerate() {
             let worker = Worker::start(
@@ -75,28 +78,40 @@ impl Bound {
                 Arc::clone(&parts),
                 agents_watch.clone(),
                 lost.clone(),
+                roll.join(),
             );
             workers.push(worker.context("starting a worker")?);
         }
         drop((agents_watch, lost));
 
-        let operators = Operators { watched, books };
+        let quit = Arc::new(Notify::new());
+        let operators = Operators {
+            watched,
+            books,
+            quit: Arc::clone(&quit),
+            supervisor: supervisor.clone(),
+        };
         serve_admin(&parts, admin.listeners, &readiness, operators, admin_watch)?;
         tokio::task::spawn_local(keep_metrics(Arc::clone(&parts.metrics)));
 
         readiness.set_ready();
+        let tools = parts.registry.current().tool_count();
         info!(
             agents = %agents.address,
             admin = %admin.address,
             workers = workers.len(),
-            tools = parts.registry.current().tool_count(),
+            tools,
             "listening"
         );
+        supervisor.ready(&serving(tools)).await;
+        tokio::task::spawn_local(keep_alive(supervisor.clone(), roll));
         tokio::select! {
             () = stop => {}
+            () = quit.notified() => info!("asked over the api to end"),
             _ = lost_worker.recv() => anyhow::bail!("a worker ended by itself"),
         }
         readiness.set_draining();
+        supervisor.stopping().await;
         end(&parts, agents_drain, admin_drain).await;
         workers.into_iter().for_each(Worker::join);
         last_writes(&parts.store).await;
@@ -114,6 +129,9 @@ impl Bound {
 struct Operators {
     watched: Option<Watched>,
     books: Books,
+    /// Told when they want the end.
+    quit: Arc<Notify>,
+    supervisor: Supervisor,
 }
 
 /// Starts to answer operators, on this thread.
@@ -124,10 +142,21 @@ fn serve_admin(
     operators: Operators,
     drain: DrainWatch,
 ) -> anyhow::Result<()> {
-    let Operators { watched, books } = operators;
-    let reloads = watched.map(|watched| start_reloads(parts, watched));
-    let service = Rc::new(admin_door(parts, readiness.clone(), reloads, books));
-    let slots = ConnectionSlots::new(MAX_ADMIN_CONNECTIONS, metrics::Gauge::noop());
+    let Operators {
+        watched,
+        books,
+        quit,
+        supervisor,
+    } = operators;
+    let reloads = watched.map(|watched| start_reloads(parts, watched, supervisor));
+    // One permit is kept, so asking again while the end is on its way changes nothing.
+    let quit = Box::new(move || quit.notify_one());
+    let service = Rc::new(admin_door(parts, readiness.clone(), reloads, books, quit));
+    let slots = ConnectionSlots::new(
+        MAX_ADMIN_CONNECTIONS,
+        metrics::Gauge::noop(),
+        metrics::Counter::noop(),
+    );
     for listener in listeners {
         let acceptor = listener.acceptor().context("admin listener")?;
         let accepting = accept_loop(
@@ -171,6 +200,18 @@ async fn last_writes(store: &Store) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => warn!(%error, "the last writes to the store failed"),
         Err(_) => warn!("the disk does not take the last writes to the store"),
+    }
+}
+
+/// Says that the process lives for as long as every worker does what it is asked to. This thread
+/// answers for itself by running this.
+// spec: NOTIFY-1
+async fn keep_alive(supervisor: Supervisor, roll: RollCall) {
+    if let Some(limit) = supervisor.watchdog() {
+        // Often enough that one answer may be late.
+        let period = limit / 3;
+        let say = async || supervisor.alive().await;
+        roll.while_all_answer(period, say).await;
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::error;
 
 use crate::app::parts::Parts;
 use crate::call::Refusal;
-use crate::lifecycle::DrainWatch;
+use crate::lifecycle::{DrainWatch, Member};
 use crate::proxy::Proxy;
 use crate::server::{Listener, accept_loop};
 
@@ -29,19 +29,21 @@ pub(super) struct Worker {
 impl Worker {
     /// Starts a thread with a runtime, a listener and a pool of its own.
     ///
-    /// `lost` is told when the thread ends without having been asked to.
+    /// `lost` is told when the thread ends without having been asked to; `member` answers for it until
+    /// then.
     pub(super) fn start(
         number: usize,
         listener: Listener,
         parts: Arc<Parts>,
         drain: DrainWatch,
         lost: mpsc::Sender<()>,
+        member: Member,
     ) -> io::Result<Self> {
         let (release, released) = oneshot::channel();
         let thread = thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(move || {
-                if let Err(error) = serve(listener, &parts, drain, released) {
+                if let Err(error) = serve(listener, &parts, drain, member, released) {
                     error!(%error, "worker could not start");
                 }
                 // Nobody listens any more when the end was asked for.
@@ -63,6 +65,7 @@ fn serve(
     listener: Listener,
     parts: &Parts,
     drain: DrainWatch,
+    member: Member,
     released: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let store = parts.store.clone();
@@ -75,6 +78,7 @@ fn serve(
     parts.metrics.count_tasks(runtime.metrics());
     let ended = runtime.block_on(async move {
         let acceptor = listener.acceptor()?;
+        tokio::task::spawn_local(member.answer());
         let limits = parts.http_limits();
         let service = Rc::new(proxy(parts));
         let slots = parts.slots.clone();
