@@ -184,10 +184,15 @@ fn platform_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(found.certs);
     if usable == 0 {
-        tracing::warn!(
-            errors = ?found.errors,
-            "no platform certificates found, using the built-in ones"
-        );
+        // An image without any is how we are shipped; one whose certificates cannot be read is a mistake.
+        if found.errors.is_empty() {
+            tracing::info!("no platform certificates found, using the built-in ones");
+        } else {
+            tracing::warn!(
+                errors = ?found.errors,
+                "platform certificates cannot be read, using the built-in ones"
+            );
+        }
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
