@@ -1,5 +1,7 @@
 //! What tests of the real binary share. Everything else is in `countersign::test_support`.
 
+pub mod shell;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
