@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test states its expectations")]
 
 mod abuse;
+mod alerts;
 mod audit;
 mod browser;
 mod cancel;
@@ -10,15 +11,21 @@ mod citations;
 mod cli;
 mod cli_tools;
 mod clients;
+mod compose;
+mod container;
+mod dashboard;
 mod examples;
+mod explain;
 mod fleet;
 mod fuzz;
 mod governed;
 mod headers;
+mod kubernetes;
 mod layers;
 mod lifecycle;
 mod memory;
 mod observability;
+mod operations;
 mod overload;
 mod raw;
 mod readme;
@@ -29,6 +36,7 @@ mod signatures;
 mod soak;
 mod ssrf;
 mod support;
+mod systemd;
 mod tls;
 mod tool_urls;
 mod tools_api;

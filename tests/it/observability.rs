@@ -1,6 +1,7 @@
 //! What an operator sees agrees with what the upstream saw, and holds no secret.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -158,6 +159,28 @@ fn every_call_has_one_line() {
             .iter()
             .all(|line| line["request_id"].as_str().is_some_and(|id| id.len() == 36))
     );
+}
+
+// spec: BIND-1 OBS-1
+#[test]
+fn connections_that_found_no_room_are_counted() {
+    let dir = TempDir::new().unwrap();
+    let good = FakeTool::ok();
+    let environment = [("COUNTERSIGN_AGENTS_MAX_CONNECTIONS", "1")];
+    let registry = registry(&dir, &good, &good);
+    let sidecar = Sidecar::start_with(BINARY, &registry, &[], &environment);
+    let count = |name: &str| metric(&exposition(&sidecar), &format!("countersign_{name}"));
+    assert_eq!(count("agent_connections_refused_total"), 0.0);
+    let _held = TcpStream::connect(sidecar.agents).unwrap();
+    eventually(|| (count("agent_connections") == 1.0).then_some(())).expect("the place is taken");
+    for refused in [1.0, 2.0] {
+        // The answer comes without a request, so a client of HTTP may take it for nonsense.
+        let mut answer = String::new();
+        let mut stream = TcpStream::connect(sidecar.agents).unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert_eq!(count("agent_connections_refused_total"), refused);
+    }
 }
 
 // spec: OBS-1
