@@ -3,7 +3,9 @@
 //! Each of these is one write: the key, its event and the counts of the day, or nothing of them.
 
 use crate::api::books::events::Event;
-use crate::api::books::{Books, Checked, Counts, End, Lease, Lost, Pages, Taken, Unwritten};
+use crate::api::books::{
+    Books, Checked, Counts, End, Lease, LeaseState, Lost, Pages, Taken, Unwritten,
+};
 use crate::clock::Timestamp;
 use crate::store::Change;
 
@@ -107,13 +109,16 @@ impl Books {
                 Ok(changed) => changed,
                 Err(lost) => return Ok(Err(lost)),
             };
-            pages.count(now, &mut changes, |counts| counts.ended(&end));
-            let asked = Asked {
-                run_id: before.run_id.as_deref(),
-                message: end.message(),
-                ..asked
-            };
-            pages.tell(asked, end.event(), now, &mut changes);
+            // An end that is repeated happened once.
+            if before.state == LeaseState::Held {
+                pages.count(now, &mut changes, |counts| counts.ended(&end));
+                let asked = Asked {
+                    run_id: before.run_id.as_deref(),
+                    message: end.message(),
+                    ..asked
+                };
+                pages.tell(asked, end.event(), now, &mut changes);
+            }
             (before, after, self.store.write(changes))
         };
         if let Err(error) = written.await {

@@ -87,6 +87,28 @@ async fn a_restart_forgets_nothing_that_was_answered() {
     assert_eq!(books.report(Event::new("x", START)).await.unwrap(), 8);
 }
 
+// spec: LEASE-2 USAGE-1
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_end_that_is_repeated_happened_once() {
+    let books = in_memory(1_000_000);
+    let Taken::Acquired(lease) = books.lease(asked("key"), 60).await.unwrap() else {
+        panic!("nobody has it");
+    };
+    let id = lease.id.to_string();
+    for _ in 0..3 {
+        let ended = books.end(asked("key"), &id, complete("done")).await;
+        assert!(ended.unwrap().is_ok());
+    }
+    let kinds: Vec<_> = books
+        .events(100, 0)
+        .into_iter()
+        .map(|event| event.r#type)
+        .collect();
+    assert_eq!(kinds, ["ai_completed", "ai_acquired"]);
+    let today = DayNumber::of(books.now());
+    assert_eq!(books.counts(today, today)[0].1.ai_completed, 1);
+}
+
 struct Thing(u64, usize);
 
 impl shelf::Lapsing for Thing {
