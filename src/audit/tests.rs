@@ -1,3 +1,5 @@
+//! The log as its callers see it: what it records, answers, forgets and finds again.
+
 use super::*;
 use crate::ids::{AgentId, RequestId, ScopeId, ToolName};
 use crate::store::Place;

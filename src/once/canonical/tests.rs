@@ -1,3 +1,5 @@
+//! The canonical form, against the examples of RFC 8785 and where it differs from them.
+
 use super::*;
 
 fn canonical(text: &str) -> Result<CanonicalArgs, ArgsError> {

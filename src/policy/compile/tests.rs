@@ -1,3 +1,5 @@
+//! What policies may say, what broken rules are told, and what a policy then means.
+
 use super::*;
 use crate::policy::template::Template;
 

@@ -1,3 +1,5 @@
+//! The desk as calls meet it: lists, caps and switches, over restarts and between threads.
+
 use std::thread;
 
 use super::*;
