@@ -35,7 +35,7 @@ use memory::Memory;
 pub enum Place {
     /// In this process, to its end.
     Memory,
-    /// In this file, which the first write creates.
+    /// In files in this folder, which the first write creates.
     File(PathBuf),
 }
 
@@ -120,7 +120,7 @@ impl Store {
     /// its entries in the order in which they were written.
     ///
     /// # Errors
-    /// When the file is another process's, is not a store, is damaged, or cannot be read.
+    /// When the folder is another process's, is not a store, is damaged, or cannot be read.
     // spec: STORE-4
     pub fn open(place: Place, max_bytes: u64) -> Result<(Self, Vec<Entry>), StoreError> {
         let (keeper, entries) = match place {
@@ -171,7 +171,7 @@ impl Store {
 
     /// The value of a key, of the last write that was queued.
     ///
-    /// It reads the file where the value is not in memory, which may block for as long as a disk
+    /// It reads the log where the value is not in memory, which may block for as long as a disk
     /// takes.
     ///
     /// # Errors

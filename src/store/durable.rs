@@ -1,4 +1,4 @@
-//! A store with a file, as seen by those who write and read: they queue and look up, under one lock that
+//! A store on disk, as seen by those who write and read: they queue and look up, under one lock that
 //! is never held while the disk works.
 //!
 //! The thread that makes durable what is queued starts with the first write, and ends with the last
@@ -20,7 +20,7 @@ use super::writer::Thread;
 use super::written::{Promise, promise};
 use super::{Change, Entry, Space, StoreError, StoreFigures, Written, lock};
 
-/// A store with a file.
+/// A store on disk.
 #[derive(Debug)]
 pub(super) struct Durable(Arc<Shared>);
 
@@ -76,7 +76,7 @@ pub(super) enum Phase {
 }
 
 impl Durable {
-    /// Opens the file if there is one, and reads it.
+    /// Opens the log if there is one, and reads it.
     ///
     /// # Errors
     /// As [`Store::open`](super::Store::open).

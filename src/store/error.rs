@@ -25,24 +25,24 @@ pub enum StoreError {
     /// More waits to be written than the disk takes.
     #[error("too much waits to be written to the store")]
     Busy,
-    /// Another process has the file.
+    /// Another process has the store.
     #[error("another process uses {}", path.display())]
     Locked {
-        /// The file.
+        /// The folder.
         path: PathBuf,
     },
-    /// The file is not one of ours, or it is damaged.
+    /// The folder is not one of ours, or what is in it is damaged.
     #[error("{} is damaged or not a store: {what}", path.display())]
     Corrupt {
-        /// The file.
+        /// The folder.
         path: PathBuf,
         /// What was found, never a value.
         what: Arc<str>,
     },
-    /// The file is not the one that was opened.
+    /// Somebody else has made one where there was none.
     #[error("{} was removed or changed by somebody else; restart to go on with it", path.display())]
     Replaced {
-        /// The file.
+        /// The folder.
         path: PathBuf,
     },
     /// The disk failed. Whether the changes will be there after a restart is not known.
@@ -50,7 +50,7 @@ pub enum StoreError {
     Io {
         /// What was being done.
         doing: &'static str,
-        /// The file.
+        /// The folder.
         path: PathBuf,
         /// What the system said.
         #[source]

@@ -1,7 +1,7 @@
-//! Which row of the file holds which key, and how much of the file is still worth keeping.
+//! Which row of the log holds which key, and how much of the log is still worth keeping.
 //!
 //! The latest change of a key is *live*; older values of it are dead copies. A deletion stays live for
-//! as long as a copy of its key is somewhere in the file, because without it that copy would come back
+//! as long as a copy of its key is somewhere in the log, because without it that copy would come back
 //! with the next start. A row without a live change is dead and can be removed; of the oldest part of the
 //! log the others can be rewritten with what is live in them, under their own numbers, which keeps the
 //! order. The ledger only keeps the books: the rows themselves are the log's.
@@ -44,18 +44,18 @@ impl Mark {
     }
 }
 
-/// A key of which the file has at least one copy.
+/// A key of which the log has at least one copy.
 #[derive(Debug)]
 struct Record {
     /// The row of its latest change.
     row: u64,
     /// The length of its value; `None` when it was deleted.
     value: Option<usize>,
-    /// Values of it in the file, the live one included.
+    /// Values of it in the log, the live one included.
     copies: u32,
 }
 
-/// A row of the file. A key is in it at most once.
+/// A row of the log. A key is in it at most once.
 #[derive(Debug, Default)]
 struct Row {
     marks: Vec<Mark>,
@@ -111,7 +111,7 @@ impl Ledger {
         value.map_or(0, |value| weight(key.len(), value))
     }
 
-    /// Whether the file has a copy of a key that a deletion would have to outlive.
+    /// Whether the log has a copy of a key that a deletion would have to outlive.
     pub(super) fn has_copies(&self, space: Space, key: &[u8]) -> bool {
         self.records.get(space, key).is_some()
     }
@@ -256,7 +256,7 @@ impl Ledger {
         self.forget(&gone);
     }
 
-    /// These dead changes are in the file no more. With the last copy of a key its deletion has
+    /// These dead changes are in the log no more. With the last copy of a key its deletion has
     /// nothing left to hide.
     fn forget(&mut self, gone: &[Mark]) {
         for mark in gone.iter().filter(|mark| mark.value.is_some()) {

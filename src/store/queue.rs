@@ -54,7 +54,7 @@ struct Pending {
 pub(super) enum Found {
     /// It is in memory, also that there is none.
     Here(Option<Bytes>),
-    /// It is in this row of the file.
+    /// It is in this row of the log.
     InRow(u64),
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Batch {
     pub(super) tidying: Tidying,
     /// The last change of each key.
     changes: Vec<Queued>,
-    /// Deletions of keys that the file knows nothing of.
+    /// Deletions of keys that the log knows nothing of.
     idle: Vec<Queued>,
     /// The last write in it.
     last_write: u64,
@@ -340,7 +340,7 @@ impl Queued {
 }
 
 impl From<Change> for Queued {
-    /// The key is copied, because it stays in memory for as long as its value stays in the file, and
+    /// The key is copied, because it stays in memory for as long as its value stays in the log, and
     /// may be a piece of something much larger.
     fn from(change: Change) -> Self {
         Self {

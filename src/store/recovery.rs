@@ -1,4 +1,4 @@
-//! From the rows of a file to what a store holds.
+//! From the rows of a log to what a store holds.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::log::Rows;
 use super::row::{self, Damaged};
 use super::{Entry, StoreError};
 
-/// The books of a file and its entries, in the order in which they were written.
+/// The books of a log and its entries, in the order in which they were written.
 // spec: STORE-4
 pub(super) fn recover(rows: &Rows) -> Result<(Ledger, Vec<Entry>), StoreError> {
     let mut ledger = Ledger::default();

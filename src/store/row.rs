@@ -1,8 +1,8 @@
-//! A row of the file: the changes of one batch, one behind the other.
+//! A row of the log: the changes of one batch, one behind the other.
 //!
 //! A change is its space (one byte), the lengths of key and value (four bytes each, little-endian; a
-//! length of all ones says that there is no value), the key and the value. The name of the table says
-//! which layout it is, so a row has no header of its own.
+//! length of all ones says that there is no value), the key and the value. The head of the
+//! segment says which layout it is, so a row has none of its own.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ const HEAD_BYTES: usize = 9;
 /// In place of the value's length: the key has no value any more.
 const DELETED: u32 = u32::MAX;
 
-/// The most that a key or a value may have: its length is written in four bytes, and the file takes
-/// 3 GiB at a time.
+/// The most that a key or a value may have, in bytes: its length is written in four of them. No answer is
+/// as large as this.
 pub(super) const MOST_BYTES: usize = 1 << 30;
 
 /// A change as it stands in a row.

@@ -1,4 +1,4 @@
-//! A process that writes and is killed at any point: the file has all that was acknowledged, nothing
+//! A process that writes and is killed at any point: the store has all that was acknowledged, nothing
 //! out of order, and no write in part.
 
 use std::collections::HashMap;
@@ -86,7 +86,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
     for round in 0..ROUNDS {
         let mut writer = Role::start("", module_path!(), "writing", &path);
         let mut acknowledged = 0;
-        // Some are killed before they have written anything, or while they create the file.
+        // Some are killed before they have written anything, or while they create the folder.
         for _ in 0..random.u64(..300) {
             acknowledged = writer.next().unwrap().parse::<u64>().unwrap() + 1;
         }

@@ -14,7 +14,7 @@ enum Step {
     Write(Vec<(u8, Option<usize>)>),
     /// Wait for all of them.
     Settle,
-    /// Close the file and open it again.
+    /// Close the store and open it again.
     Reopen,
 }
 
